@@ -1,0 +1,97 @@
+"""bq-sync's own tables, beside the source tables in the same database. Instants are TIMESTAMPs: UTC in every session of ours."""
+
+from bq_sync_enqueuer.table import metadata, queue
+from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, Table, Text, text
+from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB, TIMESTAMP
+
+__all__ = ["batch", "command", "lease", "metadata", "queue", "site", "stream", "table"]
+
+NOW = text("CURRENT_TIMESTAMP(6)")
+INNODB = {"mysql_engine": "InnoDB", "mysql_default_charset": "utf8mb4"}
+
+
+def _instant(name: str, *, now: bool = False) -> Column[object]:
+    return Column(name, TIMESTAMP(fsp=6), nullable=not now, server_default=NOW if now else None)
+
+
+# Who owns a table (and the site): a fencing token, new at each take-over and at each recovery.
+lease = Table(
+    "bq_sync_lease",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("token", String(32), nullable=False),
+    **INNODB,
+)
+
+# The streams we made; once final, with the number of their rows (null: none that can be believed).
+stream = Table(
+    "bq_sync_stream",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("table_name", String(64), nullable=False),
+    Column("name", String(255), nullable=False, unique=True),
+    _instant("created_at", now=True),
+    Column("final", Boolean, nullable=False, server_default="0"),
+    Column("row_count", BigInteger, nullable=True),
+    Index("bq_sync_stream_table", "table_name", "final"),
+    **INNODB,
+)
+
+# The ledger: a row for each append request, written before it is sent.
+batch = Table(
+    "bq_sync_batch",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("table_name", String(64), nullable=False),
+    Column("state", Enum("begun", "appended", "completed", "refused", "released"), nullable=False),
+    Column("stream_id", BigInteger, nullable=True),  # null: nothing is known of a stream
+    Column("stream_offset", BigInteger, nullable=True),
+    Column("row_count", Integer, nullable=False),
+    Column("sent_rows", MEDIUMBLOB, nullable=False),  # database/sent_rows.py
+    _instant("begun_at", now=True),
+    _instant("ended_at"),
+    Index("bq_sync_batch_table_state", "table_name", "state"),
+    Index("bq_sync_batch_stream", "stream_id"),
+    **INNODB,
+)
+
+# What is known of each table as a whole; written by its owner.
+table = Table(
+    "bq_sync_table",
+    metadata,
+    Column("table_name", String(64), primary_key=True),
+    Column("state", String(16), nullable=False, server_default="stopped"),
+    Column("reason", Text, nullable=True),  # of the state, in words
+    _instant("state_since"),
+    _instant("last_sync_at"),
+    _instant("last_error_at"),
+    Column("last_error", Text, nullable=True),
+    Column("synced_rows", BigInteger, nullable=False, server_default="0"),  # a running total
+    Column("lookup_first", Boolean, nullable=False, server_default="0"),  # the database went back in time
+    Column("added", LONGTEXT, nullable=True),  # JSON: the column and index that `migrate` added to the source table
+    **INNODB,
+)
+
+# What an operator asked for; taken by the table's owner under its lease.
+command = Table(
+    "bq_sync_command",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("table_name", String(64), nullable=False),
+    Column("kind", Enum("flush", "retention"), nullable=False),
+    Column("state", Enum("waiting", "taken", "done", "withdrawn"), nullable=False, server_default="waiting"),
+    _instant("created_at", now=True),
+    _instant("ended_at"),
+    Column("result", LONGTEXT, nullable=True),  # JSON
+    Index("bq_sync_command_state", "state", "table_name"),
+    **INNODB,
+)
+
+# One row: the site's id, derived once where the configuration names none.
+site = Table(
+    "bq_sync_site",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("site_id", String(64), nullable=False),
+    **INNODB,
+)

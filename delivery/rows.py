@@ -1,0 +1,64 @@
+"""The rows of a batch, as the ledger keeps them and as they are sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+Key = int | str  # of a source row, as the database returned it
+
+
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """What identifies a row after it was sent: its source key, and its identity and partitioning columns in BigQuery."""
+
+    key: Key
+    identity: tuple[object, ...]
+    partition: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentRows:
+    """The rows of one batch in the order they were sent, with the names that their values had in BigQuery then.
+
+    Kept in the ledger, so that a look-up asks for what was sent, whatever became of source row and configuration.
+    """
+
+    identity_columns: tuple[str, ...]
+    partition_column: str | None
+    rows: tuple[SentRow, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(row.key for row in self.rows)
+
+    def take(self, places: Sequence[int]) -> Self:
+        return type(self)(self.identity_columns, self.partition_column, tuple(self.rows[place] for place in places))
+
+
+class Encoded(Protocol):
+    """Rows in the form in which they go over the wire."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def take(self, places: Sequence[int]) -> "Encoded":
+        """The same with the rows at these places only, in this order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A batch on its way: what the ledger keeps of it, the queue item behind each row (or None), and what is sent."""
+
+    rows: SentRows
+    items: tuple[int | None, ...]
+    encoded: Encoded
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: Sequence[int]) -> "Outgoing":
+        return Outgoing(self.rows.take(places), tuple(self.items[place] for place in places), self.encoded.take(places))
