@@ -1,0 +1,57 @@
+"""Connections to the source database: bounded in time, READ COMMITTED, with UTC sessions."""
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 8  # longer than any lock wait below, so that the server's own error comes first
+
+# A worker frozen in a transaction is rolled back by the server after this long, so that its successor gets on.
+SESSION_SECONDS = 10
+LOCK_WAIT_SECONDS = 3
+
+_SESSION = (
+    f"SET SESSION time_zone = '+00:00', wait_timeout = {SESSION_SECONDS}, innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS},"
+    f" lock_wait_timeout = {LOCK_WAIT_SECONDS}, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+)
+
+
+def connect(url: str | URL, *, connections: int = 5) -> Engine:
+    """An engine whose sessions are as bq-sync needs them; nothing is connected yet.
+
+    Up to `connections` are open at once; one that was idle for half the server's patience is made anew.
+    """
+    return create_engine(
+        _with_utf8(url),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=ANSWER_SECONDS,
+        pool_recycle=SESSION_SECONDS // 2,
+        isolation_level="READ COMMITTED",
+        connect_args=_connect_args(),
+        hide_parameters=True,
+    )
+
+
+def connect_unpooled(url: str | URL) -> Engine:
+    """An engine that opens a connection for each use; for the connection that holds the locks."""
+    return create_engine(
+        _with_utf8(url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=_connect_args(),
+        hide_parameters=True,
+    )
+
+
+def _with_utf8(url: str | URL) -> URL:
+    return make_url(url).update_query_dict({"charset": "utf8mb4"})
+
+
+def _connect_args() -> dict[str, object]:
+    return {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": ANSWER_SECONDS,
+        "write_timeout": ANSWER_SECONDS,
+        "init_command": _SESSION,
+    }
