@@ -1,4 +1,6 @@
-"""bq-sync's own tables, beside the source tables in the same database. Instants are TIMESTAMPs: UTC in every session of ours."""
+"""bq-sync's own tables, beside the source tables in the same database. Instants are TIMESTAMPs: UTC in our sessions."""
+
+from typing import Any
 
 from bq_sync_enqueuer.table import metadata, queue
 from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, Table, Text, text
@@ -7,10 +9,10 @@ from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB, TIMESTAMP
 __all__ = ["batch", "command", "lease", "metadata", "queue", "site", "stream", "table"]
 
 NOW = text("CURRENT_TIMESTAMP(6)")
-INNODB = {"mysql_engine": "InnoDB", "mysql_default_charset": "utf8mb4"}
+INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_default_charset": "utf8mb4"}
 
 
-def _instant(name: str, *, now: bool = False) -> Column[object]:
+def _instant(name: str, *, now: bool = False) -> Column[Any]:
     return Column(name, TIMESTAMP(fsp=6), nullable=not now, server_default=NOW if now else None)
 
 
@@ -68,6 +70,7 @@ table = Table(
     Column("last_error", Text, nullable=True),
     Column("synced_rows", BigInteger, nullable=False, server_default="0"),  # a running total
     Column("lookup_first", Boolean, nullable=False, server_default="0"),  # the database went back in time
+    Column("lookup_items_to", BigInteger, nullable=False, server_default="0"),  # items up to this id: looked up, always
     Column("added", LONGTEXT, nullable=True),  # JSON: the column and index that `migrate` added to the source table
     **INNODB,
 )

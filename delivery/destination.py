@@ -63,7 +63,7 @@ class Destination(Protocol):
         ...
 
     def look_up(self, rows: SentRows) -> frozenset[int]:
-        """The places of those rows that are in BigQuery: all identity columns and the partitioning column equal, NULL-safely.
+        """The places of those rows that are in BigQuery: identity and partitioning columns all equal, NULL-safely.
 
         Raises:
             DestinationError: nothing is known.

@@ -1,4 +1,4 @@
-"""How BigQuery can fail us, as values: what class an error is of, and whether it is certain that nothing was written."""
+"""How BigQuery can fail us, as values: an error's class, and whether it is certain that nothing was written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,46 @@
+"""What went wrong with the database, in words that hold no row values, statements or passwords."""
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# Server and client error numbers whose meaning an operator should be told; the server's own text may quote row values.
+_MEANINGS = {
+    1021: "the database's disk is full",
+    1040: "the database has too many connections",
+    1044: "the user may not use this database: grant it the rights that the README lists",
+    1045: "the database refuses user or password: check BQ_SYNC_DATABASE_URL",
+    1049: "the database doesn't exist: check BQ_SYNC_DATABASE_URL",
+    1054: "a column is missing: was the table changed? run `bq-sync check`",
+    1114: "a table is full: is the database's disk full?",
+    1142: "the user lacks a right on a table: grant it the rights that the README lists",
+    1143: "the user lacks a right on a column: grant it the rights that the README lists",
+    1146: "a table is missing: run `bq-sync migrate`",
+    1205: "a lock wasn't free in time",
+    1206: "the database has no room for more locks",
+    1213: "a deadlock: the database chose this transaction to give way",
+    1290: "the database is read-only",
+    1836: "the database is read-only",
+    1053: "the database is shutting down",
+    1927: "the connection was killed",
+    2002: "the database can't be reached",
+    2003: "the database can't be reached",
+    2006: "the connection to the database is gone",
+    2013: "the connection to the database was lost",
+    2014: "the connection to the database is out of step",
+    2055: "the connection to the database was lost",
+    4031: "the database closed the connection: it was idle for too long",
+}
+
+
+def explain(error: SQLAlchemyError) -> str:
+    """The error in a few words; its number where we have no words for it."""
+    if isinstance(error, PoolTimeout):
+        return "no connection to the database was free in time"
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        number = error.orig.args[0] if error.orig.args else None
+        if isinstance(number, int) and number in _MEANINGS:
+            return f"{_MEANINGS[number]} (error {number})"
+        if isinstance(number, int) and number:
+            return f"the database answered with error {number} ({type(error.orig).__name__})"
+        return f"the connection to the database broke ({type(error.orig).__name__})"
+    return f"the database library failed ({type(error).__name__})"

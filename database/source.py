@@ -1,0 +1,243 @@
+"""A source table as bq-sync uses it: which rows wait, what they hold, how they are marked. See `delivery.source`."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Engine,
+    Executable,
+    TableClause,
+    and_,
+    collate,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql import quoted_name
+
+from config.settings import TableSettings
+from database.failures import explain
+from database.schema import queue
+from delivery.ledger import ItemStatus
+from delivery.rows import Key
+from delivery.source import QueuedItem, SourceError, SourceRow
+from delivery.triage import Item, RowState
+from mapping.schema import SourceTable
+
+KEYS_AT_ONCE = 1000  # in one IN list
+SHORTEST_RUN = 4  # consecutive keys that are worth a BETWEEN of their own
+
+_FALSE: ColumnElement[Any] = literal_column("0")
+_AGE = func.timestampdiff(literal_column("SECOND"), queue.c.created_at, literal_column("CURRENT_TIMESTAMP(6)"))
+_SENT = and_(queue.c.sync_status == ItemStatus.COMPLETED, queue.c.batch_id.is_not(None))
+
+
+class SourceColumns:
+    """A source table's columns that bq-sync itself reads or writes, by the names that the configuration gives them.
+
+    Args:
+        source: the table by the catalogue, which every name was checked against.
+        zone: what its DATETIME columns are in.
+        now: the present, with its zone.
+    """
+
+    def __init__(
+        self, settings: TableSettings, source: SourceTable, zone: ZoneInfo | None, now: Callable[[], datetime]
+    ) -> None:
+        self._source = source
+        self._zone = zone or UTC
+        self._now = now
+        self._settle = timedelta(seconds=settings.settle_seconds)
+        self._age_column = settings.age_column
+        self._synced_at = settings.synced_at
+        self.table = _clause(source)
+        self.key = self.table.c[settings.primary_key]
+        self.key_column = source.columns[settings.primary_key]
+        self.flag = None if settings.synced_flag is None else self.table.c[settings.synced_flag]
+
+    def waiting(self) -> ColumnElement[bool] | None:
+        """What holds for rows that the flag path finds; None for a table without flag."""
+        if self.flag is None:
+            return None
+        unsynced = self.flag == _FALSE
+        young = self.settling()
+        return unsynced if young is None else and_(unsynced, or_(young.is_(None), ~young))
+
+    def settling(self) -> ColumnElement[bool] | None:
+        """What holds for rows that are too young to be sent (NULL where the row has no age); None: none is."""
+        if not self._settle or self._age_column is None:
+            return None
+        return self.table.c[self._age_column] > self._instant(self._age_column, self._now() - self._settle)
+
+    def flagging(self, keys: Sequence[Key]) -> Iterator[Executable]:
+        """The UPDATEs that mark rows as synced and change nothing else. Those marked already are left alone."""
+        if self.flag is None:
+            return
+        values: dict[str, object] = {self.flag.name: literal_column("1")}
+        if self._synced_at is not None:
+            values[self._synced_at] = self._instant(self._synced_at, self._now())
+        for name, described in self._source.columns.items():
+            if described.on_update and name != self._synced_at:
+                values[name] = self.table.c[name]
+        mark = update(self.table).values(values).where(~self.flag.op("<=>")(literal_column("1")))
+        runs, scattered = _runs(keys)
+        for first, last in runs:
+            yield mark.where(self.key.between(first, last))
+        for start in range(0, len(scattered), KEYS_AT_ONCE):
+            yield mark.where(self.key.in_(scattered[start : start + KEYS_AT_ONCE]))
+
+    def _instant(self, name: str, instant: datetime) -> datetime:
+        """An instant as the column holds it: TIMESTAMPs are UTC in our sessions, DATETIMEs in the database's zone."""
+        zone = UTC if self._source.columns[name].data_type == "timestamp" else self._zone
+        return instant.astimezone(zone).replace(tzinfo=None)
+
+
+class SqlSource:
+    """Reads one table's rows and items.
+
+    Args:
+        read_columns: what `rows` returns of a row, in this order, the key first (`TableMapping.source_columns`).
+        key_of: the key that a record id means, or None (`TableMapping.key_of`).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        table_name: str,
+        columns: SourceColumns,
+        read_columns: Sequence[str],
+        key_of: Callable[[str], Key | None],
+    ) -> None:
+        self._engine = engine
+        self._table_name = table_name
+        self._columns = columns
+        self._read_columns = [columns.table.c[name] for name in read_columns]
+        self._key_of = key_of
+
+    def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
+        waiting = self._columns.waiting()
+        if waiting is None:
+            return []
+        key = self._columns.key
+        query = select(key).select_from(self._columns.table).where(waiting)
+        if after is not None:
+            query = query.where(key > after)
+        return [row[0] for row in self._read(query.order_by(key).limit(limit))]
+
+    def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
+        query = select(queue.c.id, queue.c.operation, queue.c.resend, _AGE, queue.c.record_id, queue.c.payload).where(
+            queue.c.table_name == self._table_name,
+            queue.c.sync_status == ItemStatus.PENDING,
+            queue.c.id > after,
+        )
+        return [
+            QueuedItem(
+                Item(
+                    id_,
+                    operation,
+                    ItemStatus.PENDING,
+                    resend=bool(resend),
+                    has_payload=payload is not None,
+                    age_seconds=float(age),
+                ),
+                record_id,
+                payload,
+            )
+            for id_, operation, resend, age, record_id, payload in self._read(query.order_by(queue.c.id).limit(limit))
+        ]
+
+    def resolve(self, items: Sequence[QueuedItem]) -> Mapping[int, Key]:
+        meant = {found.item.id: self._key_of(found.record_id) for found in items}
+        keys = {item: key for item, key in meant.items() if key is not None}
+        if not self._columns.key_column.is_integer and keys:
+            # 'abc' and 'ABC' may be one key: the column's own collation says so, and the row how it is spelled.
+            keys |= self._spelled(keys)
+        return keys
+
+    def _spelled(self, keys: Mapping[int, Key]) -> dict[int, Key]:
+        described = self._columns.key_column
+        record_id = collate(
+            func.convert(queue.c.record_id.op("USING")(literal_column(described.character_set or "utf8mb4"))),
+            described.collation or "utf8mb4_general_ci",
+        )
+        query = select(queue.c.id, self._columns.key).select_from(
+            queue.join(self._columns.table, self._columns.key == record_id)
+        )
+        return {row[0]: row[1] for row in self._read(query.where(queue.c.id.in_(list(keys))))}
+
+    def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
+        by_record = {str(key): key for key in keys}
+        items: dict[Key, list[Item]] = {}
+        for some in _chunks(list(by_record)):
+            query = select(queue.c.id, queue.c.record_id, queue.c.sync_status, _SENT, queue.c.resend).where(
+                queue.c.table_name == self._table_name,
+                queue.c.record_id.in_(some),
+                queue.c.operation == "INSERT",
+            )
+            for id_, record_id, status, sent, resend in self._read(query):
+                item = Item(id_, "INSERT", ItemStatus(status), sent=bool(sent), resend=bool(resend))
+                items.setdefault(by_record[record_id], []).append(item)
+        return items
+
+    def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
+        flag = literal_column("NULL") if self._columns.flag is None else self._columns.flag
+        young = self._columns.settling()
+        settling = _FALSE if young is None else young
+        query = select(flag, settling, *self._read_columns).select_from(self._columns.table)
+        rows: dict[Key, SourceRow] = {}
+        for some in _chunks(list(keys)):
+            for row in self._read(query.where(self._columns.key.in_(some))):
+                rows[row[2]] = SourceRow(self._state(row[0]), row[2:], bool(row[1]))
+        return rows
+
+    def _state(self, flag: object) -> RowState:
+        if self._columns.flag is None:
+            return RowState.UNFLAGGED
+        if flag is None:
+            return RowState.HISTORY
+        return RowState.SYNCED if flag else RowState.WAITING
+
+    def _read(self, query: Executable) -> Sequence[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
+
+
+def _clause(source: SourceTable) -> TableClause:
+    """The table with untyped columns: values come and go as the driver has them. Every name is quoted."""
+    columns: list[ColumnClause[Any]] = [column(quoted_name(name, quote=True)) for name in source.columns]
+    return table(quoted_name(source.name, quote=True), *columns)
+
+
+def _chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    return (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+
+
+def _runs(keys: Sequence[Key]) -> tuple[list[tuple[int, int]], list[Key]]:
+    """Split keys into runs of consecutive integers of which every one is there, and the rest.
+
+    A BETWEEN may cover only what the batch holds: a row within it that isn't the batch's would be marked unsent.
+    """
+    integers = sorted({key for key in keys if isinstance(key, int)})
+    scattered: list[Key] = [key for key in keys if not isinstance(key, int)]
+    runs: list[tuple[int, int]] = []
+    start = 0
+    for place in range(1, len(integers) + 1):
+        if place == len(integers) or integers[place] != integers[place - 1] + 1:
+            if place - start >= SHORTEST_RUN:
+                runs.append((integers[start], integers[place - 1]))
+            else:
+                scattered += integers[start:place]
+            start = place
+    return runs, scattered

@@ -1,0 +1,192 @@
+"""The SQL of every write to the database: `delivery.ledger.Transaction` on MariaDB / MySQL."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select, update
+from sqlalchemy.dialects.mysql import insert
+
+from database.schema import batch, command, queue, stream, table
+from database.sent_rows import pack, unpack
+from database.source import SourceColumns
+from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream
+from delivery.rows import Key, SentRows
+
+ERROR_LENGTH = 1000  # characters of last_error that are kept
+
+_NOW: ColumnElement[Any] = literal_column("CURRENT_TIMESTAMP(6)")
+_NO_LOOKUPS = Lookups()
+
+
+class SqlTransaction:
+    """Row operations of one table in one open transaction; errors of SQLAlchemy pass through to `database.ledger`."""
+
+    def __init__(self, connection: Connection, table_name: str, source: SourceColumns) -> None:
+        self._connection = connection
+        self._table = table_name
+        self._source = source
+
+    # streams
+
+    def add_stream(self, name: str) -> int:
+        return self._inserted(insert(stream).values(table_name=self._table, name=name))
+
+    def open_streams(self) -> Sequence[Stream]:
+        age = func.timestampdiff(literal_column("MICROSECOND"), stream.c.created_at, _NOW) / 1e6
+        query = select(stream.c.id, stream.c.name, age).where(stream.c.table_name == self._table, ~stream.c.final)
+        return [Stream(row[0], row[1], float(row[2])) for row in self._connection.execute(query.order_by(stream.c.id))]
+
+    def close_stream(self, stream_id: int, row_count: int | None) -> None:
+        self._connection.execute(update(stream).where(stream.c.id == stream_id).values(final=True, row_count=row_count))
+
+    def extents(self, stream_id: int) -> Sequence[Extent]:
+        query = select(batch.c.id, batch.c.state, batch.c.stream_offset, batch.c.row_count)
+        rows = self._connection.execute(query.where(batch.c.stream_id == stream_id).order_by(batch.c.id))
+        return [Extent(id_, BatchState(state), offset, count) for id_, state, offset, count in rows]
+
+    # batches
+
+    def add_batch(self, state: BatchState, stream_id: int | None, offset: int | None, rows: SentRows) -> int:
+        return self._inserted(
+            insert(batch).values(
+                table_name=self._table,
+                state=state,
+                stream_id=stream_id,
+                stream_offset=offset,
+                row_count=len(rows),
+                sent_rows=pack(rows),
+            )
+        )
+
+    def batches(self, state: BatchState) -> Sequence[Batch]:
+        query = select(batch.c.id, batch.c.stream_id, batch.c.stream_offset, batch.c.sent_rows)
+        query = query.where(batch.c.table_name == self._table, batch.c.state == state).order_by(batch.c.id)
+        return [Batch(row[0], state, row[1], row[2], unpack(row[3])) for row in self._connection.execute(query)]
+
+    def set_state(self, batch_id: int, state: BatchState, *, was: BatchState) -> bool:
+        ended = None if state in (BatchState.BEGUN, BatchState.APPENDED) else _NOW
+        statement = update(batch).where(batch.c.id == batch_id, batch.c.state == was)
+        return self._connection.execute(statement.values(state=state, ended_at=ended)).rowcount == 1
+
+    def detach(self, batch_id: int) -> None:
+        self._connection.execute(update(batch).where(batch.c.id == batch_id).values(stream_id=None, stream_offset=None))
+
+    # items
+
+    def lock_pending(self, items: Collection[int]) -> Mapping[int, str]:
+        if not items:
+            return {}
+        query = select(queue.c.id, queue.c.record_id).where(
+            queue.c.id.in_(items), queue.c.sync_status == ItemStatus.PENDING
+        )
+        return {row[0]: row[1] for row in self._connection.execute(query.with_for_update())}
+
+    def tie(self, items: Collection[int], batch_id: int) -> None:
+        self._update_items(items, sync_status=ItemStatus.SYNCING, batch_id=batch_id)
+
+    def respell(self, item: int, key: Key) -> None:
+        self._update_items([item], record_id=str(key))
+
+    def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
+        self._connection.execute(
+            update(queue)
+            .where(queue.c.batch_id == batch_id, queue.c.record_id.in_([str(key) for key in keys]))
+            .values(batch_id=to)
+        )
+
+    def free_items(self, batch_id: int) -> None:
+        self._connection.execute(
+            update(queue)
+            .where(queue.c.batch_id == batch_id, queue.c.sync_status == ItemStatus.SYNCING)
+            .values(sync_status=ItemStatus.PENDING, batch_id=None)
+        )
+
+    def free_orphans(self, items: Collection[int]) -> None:
+        self._update_items(items, sync_status=ItemStatus.PENDING)
+
+    def complete_items(self, batch_id: int) -> None:
+        self._connection.execute(
+            update(queue)
+            .where(queue.c.batch_id == batch_id, queue.c.sync_status == ItemStatus.SYNCING)
+            .values(sync_status=ItemStatus.COMPLETED, synced_at=_NOW, last_error=None)
+        )
+
+    def settle_items(self, items: Collection[int], status: ItemStatus, reason: str | None) -> None:
+        if items:
+            self._connection.execute(
+                update(queue)
+                .where(queue.c.id.in_(items), queue.c.sync_status == ItemStatus.PENDING)
+                .values(sync_status=status, last_error=_shortened(reason))
+            )
+
+    def fail_row(self, key: Key, reason: str) -> None:
+        self._connection.execute(
+            insert(queue).values(
+                table_name=self._table,
+                record_id=str(key),
+                sync_status=ItemStatus.FAILED,
+                last_error=_shortened(reason),
+            )
+        )
+
+    def orphan_items(self, limit: int) -> Sequence[OrphanItem]:
+        query = select(queue.c.id, queue.c.record_id, queue.c.payload).where(
+            queue.c.table_name == self._table,
+            queue.c.sync_status == ItemStatus.SYNCING,
+            queue.c.batch_id.is_(None),
+        )
+        return [OrphanItem(*row) for row in self._connection.execute(query.order_by(queue.c.id).limit(limit))]
+
+    # rows and the table
+
+    def set_flags(self, keys: Sequence[Key]) -> None:
+        for statement in self._source.flagging(keys):
+            self._connection.execute(statement)
+
+    def count_synced(self, rows: int) -> None:
+        self._update_table(synced_rows=table.c.synced_rows + rows, last_sync_at=_NOW)
+
+    def lookups(self) -> Lookups:
+        query = select(table.c.lookup_first, table.c.lookup_items_to).where(table.c.table_name == self._table)
+        row = self._connection.execute(query).one_or_none()
+        return _NO_LOOKUPS if row is None else Lookups(*row)
+
+    def begin_lookups(self) -> None:
+        self._update_table(lookup_first=True)
+
+    def end_lookups(self, items_to: int) -> None:
+        self._update_table(lookup_first=False, lookup_items_to=func.greatest(table.c.lookup_items_to, items_to))
+
+    def note_state(self, state: str, reason: str | None, *, error: bool) -> None:
+        """Keep the table's state for whoever asks for its status; `error` makes the reason its last error too."""
+        values: dict[str, object] = {"state": state, "reason": _shortened(reason), "state_since": _NOW}
+        if error:
+            values |= {"last_error": _shortened(reason), "last_error_at": _NOW}
+        self._update_table(**values)
+
+    # commands
+
+    def take_command(self, command_id: int) -> bool:
+        """Make a waiting command ours; False where it was withdrawn meanwhile."""
+        taken = update(command).where(command.c.id == command_id, command.c.state == "waiting").values(state="taken")
+        return self._connection.execute(taken).rowcount == 1
+
+    def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
+        done = {"state": "done", "ended_at": _NOW, "result": json.dumps(result)}
+        self._connection.execute(update(command).where(command.c.id == command_id).values(done))
+
+    def _inserted(self, statement: object) -> int:
+        key = self._connection.execute(statement).inserted_primary_key  # type: ignore[call-overload]  # any insert
+        return int(key[0])
+
+    def _update_items(self, items: Collection[int], **values: object) -> None:
+        if items:
+            self._connection.execute(update(queue).where(queue.c.id.in_(items)).values(**values))
+
+    def _update_table(self, **values: object) -> None:
+        self._connection.execute(update(table).where(table.c.table_name == self._table).values(**values))
+
+
+def _shortened(reason: str | None) -> str | None:
+    return reason[:ERROR_LENGTH] if reason else None

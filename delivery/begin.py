@@ -1,0 +1,80 @@
+"""Begin a batch before it is sent, and refuse it when BigQuery did: facts 2 and 3 of docs/exactly-once.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from delivery.ledger import BatchState, ItemStatus, Transaction
+from delivery.rows import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """A stream that isn't in the ledger yet: its row stands in the transaction of its first batch."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch that stands in the ledger: `outgoing` has the rows in it, `left_out` the places of those that aren't."""
+
+    batch_id: int
+    stream_id: int | None
+    outgoing: Outgoing
+    left_out: tuple[int, ...]
+
+
+def begin(tx: Transaction, outgoing: Outgoing, stream: int | NewStream, offset: int) -> Begun | None:
+    """Write what is about to be sent. Rows whose item is no longer pending are left out: somebody else decided them.
+
+    Returns:
+        None where no row is left; nothing was written then, the stream neither.
+    """
+    kept, left_out = _still_wanted(tx, outgoing)
+    if not len(kept):
+        return None
+    stream_id = tx.add_stream(stream.name) if isinstance(stream, NewStream) else stream
+    return Begun(_enter(tx, kept, BatchState.BEGUN, stream_id, offset), stream_id, kept, left_out)
+
+
+def begin_found(tx: Transaction, outgoing: Outgoing) -> Begun | None:
+    """Write rows that a look-up found in BigQuery as an appended batch, to be completed like any other."""
+    kept, left_out = _still_wanted(tx, outgoing)
+    if not len(kept):
+        return None
+    return Begun(_enter(tx, kept, BatchState.APPENDED, None, None), None, kept, left_out)
+
+
+def refuse(tx: Transaction, batch_id: int, outgoing: Outgoing, guilty: Mapping[int, str]) -> None:
+    """Keep that BigQuery wrote nothing of the batch, and fail the rows (by place: reason) that it can't take.
+
+    One transaction, before the batch's offset is used again. The other rows are free to be sent anew.
+    """
+    if not tx.set_state(batch_id, BatchState.REFUSED, was=BatchState.BEGUN):
+        raise AssertionError(f"batch {batch_id} is in hand, but not begun")
+    tx.free_items(batch_id)
+    for place, reason in guilty.items():
+        item = outgoing.items[place]
+        if item is None:
+            tx.fail_row(outgoing.rows.rows[place].key, reason)
+        else:
+            tx.settle_items([item], ItemStatus.FAILED, reason)
+
+
+def _still_wanted(tx: Transaction, outgoing: Outgoing) -> tuple[Outgoing, tuple[int, ...]]:
+    spelled = tx.lock_pending([item for item in outgoing.items if item is not None])
+    keep = [place for place, item in enumerate(outgoing.items) if item is None or item in spelled]
+    for place in keep:
+        item, key = outgoing.items[place], outgoing.rows.rows[place].key
+        if item is not None and spelled[item] != str(key):
+            tx.respell(item, key)
+    if len(keep) == len(outgoing):
+        return outgoing, ()
+    kept = frozenset(keep)
+    return outgoing.take(keep), tuple(place for place in range(len(outgoing)) if place not in kept)
+
+
+def _enter(tx: Transaction, outgoing: Outgoing, state: BatchState, stream_id: int | None, offset: int | None) -> int:
+    batch_id = tx.add_batch(state, stream_id, offset, outgoing.rows)
+    tx.tie([item for item in outgoing.items if item is not None], batch_id)
+    return batch_id

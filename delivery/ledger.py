@@ -1,0 +1,179 @@
+"""The port to the database: row operations inside a transaction that holds the table's lease."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from delivery.lease import Lease
+from delivery.rows import Key, SentRows
+
+
+class BatchState(StrEnum):
+    """What has become of an append request."""
+
+    BEGUN = "begun"  # may or may not be in BigQuery
+    APPENDED = "appended"  # is in BigQuery; flags and items may not say so yet
+    COMPLETED = "completed"  # is in BigQuery, and everything says so
+    REFUSED = "refused"  # BigQuery refused every attempt: nothing was written
+    RELEASED = "released"  # recovery found that nothing was written: its rows are sent anew
+
+
+IN_BIGQUERY = frozenset({BatchState.APPENDED, BatchState.COMPLETED})
+
+
+class ItemStatus(StrEnum):
+    """Where a queue item stands."""
+
+    PENDING = "pending"
+    SYNCING = "syncing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the ledger has it."""
+
+    id: int
+    state: BatchState
+    stream_id: int | None
+    offset: int | None
+    rows: SentRows
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where in its stream a batch lies, without its rows."""
+
+    id: int
+    state: BatchState
+    offset: int
+    row_count: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.row_count
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream that isn't known to be final."""
+
+    id: int
+    name: str
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanItem:
+    """An item that is `syncing` without a batch: left so by an older program, its outcome in doubt."""
+
+    id: int
+    record_id: str
+    payload: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """When rows have to be looked up before they are sent: fact 8.
+
+    `first` says that the database went back in time, and not every waiting row has been looked up since. `items_to` stays
+    behind for ever: an item up to this id may have been sent in the time that was lost, whenever it is retried.
+    """
+
+    first: bool = False
+    items_to: int = 0
+
+
+class Transaction(Protocol):
+    """Row operations of one table, all or none of which happen. Each may raise LedgerError."""
+
+    # streams
+    def add_stream(self, name: str) -> int: ...
+
+    def open_streams(self) -> Sequence[Stream]: ...
+
+    def close_stream(self, stream_id: int, row_count: int | None) -> None: ...
+
+    def extents(self, stream_id: int) -> Sequence[Extent]: ...
+
+    # batches
+    def add_batch(self, state: BatchState, stream_id: int | None, offset: int | None, rows: SentRows) -> int: ...
+
+    def batches(self, state: BatchState) -> Sequence[Batch]: ...
+
+    def set_state(self, batch_id: int, state: BatchState, *, was: BatchState) -> bool:
+        """Turn the batch; False where it wasn't in the state it was taken for, and nothing was changed."""
+        ...
+
+    def detach(self, batch_id: int) -> None:
+        """Forget the batch's stream, so that only a look-up can decide it."""
+        ...
+
+    # items
+    def lock_pending(self, items: Collection[int]) -> Mapping[int, str]:
+        """Those of the items that are still pending, with their record ids, locked until the transaction ends."""
+        ...
+
+    def tie(self, items: Collection[int], batch_id: int) -> None:
+        """Make items `syncing` as part of the batch, whatever they were."""
+        ...
+
+    def respell(self, item: int, key: Key) -> None:
+        """Give the item the record id as the database spells the key."""
+        ...
+
+    def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
+        """Make the batch's items of these keys part of another batch."""
+        ...
+
+    def free_items(self, batch_id: int) -> None:
+        """Make the batch's items `pending` again, part of no batch."""
+        ...
+
+    def free_orphans(self, items: Collection[int]) -> None:
+        """Make `syncing` items without a batch `pending` again."""
+        ...
+
+    def complete_items(self, batch_id: int) -> None: ...
+
+    def settle_items(self, items: Collection[int], status: ItemStatus, reason: str | None) -> None:
+        """Decide items that are still pending, without a batch."""
+        ...
+
+    def fail_row(self, key: Key, reason: str) -> None:
+        """Add a failed item for a row that has none."""
+        ...
+
+    def orphan_items(self, limit: int) -> Sequence[OrphanItem]: ...
+
+    # rows and the table
+    def set_flags(self, keys: Sequence[Key]) -> None:
+        """Mark the source rows as synced; a table without flag column has nothing to mark."""
+        ...
+
+    def count_synced(self, rows: int) -> None: ...
+
+    def lookups(self) -> Lookups: ...
+
+    def begin_lookups(self) -> None:
+        """Note that the database went back in time."""
+        ...
+
+    def end_lookups(self, items_to: int) -> None: ...
+
+
+class Ledger(Protocol):
+    """The database, as the owner of one table's lease writes to it."""
+
+    def transaction(self, lease: Lease) -> AbstractContextManager[Transaction]:
+        """A transaction that commits at the end of the `with` block, and rolls back on any exception.
+
+        Raises:
+            LeaseLost: the lease is no longer ours.
+            LedgerError: from entering, any operation, or the commit (then with `outcome_unknown`).
+        """
+        ...

@@ -1,0 +1,149 @@
+"""Learn what became of everything that was begun: one path after a crash, a lost lease or an unknown outcome.
+
+Fact 6 of docs/exactly-once.md. Two steps, each repeatable: streams are finalized and their counts kept; what no count decides
+is looked up. Runs under a new lease, before anything else is written.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from delivery.destination import Count, Destination, Missing, NoCount
+from delivery.errors import DestinationError, ErrorClass, Failure
+from delivery.lease import Lease
+from delivery.ledger import IN_BIGQUERY, Batch, BatchState, Extent, Ledger, OrphanItem, Stream, Transaction
+from delivery.rows import Outgoing
+
+ORPHANS_AT_ONCE = 500
+
+# Turns orphaned items into the rows they would be; those that can't be read or converted are missing from it.
+ReadOrphans = Callable[[Sequence[OrphanItem]], Outgoing | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What recovery works with, for one table.
+
+    `stream_settle_seconds`: how old a stream has to be before the service's "no such stream" is believed.
+    """
+
+    lease: Lease
+    ledger: Ledger
+    destination: Destination
+    read_orphans: ReadOrphans
+    stream_settle_seconds: float
+
+    def run(self) -> tuple[Batch, ...]:
+        """Decide every batch.
+
+        Returns:
+            The batches that BigQuery has and that are still to be completed.
+
+        Raises:
+            DestinationError, LedgerError: nothing is lost; run it again, later.
+            LeaseLost: somebody else does it.
+        """
+        with self.ledger.transaction(self.lease) as tx:
+            streams = tx.open_streams()
+        for stream in streams:
+            self._close(stream)
+        self._adopt_orphans()
+        with self.ledger.transaction(self.lease) as tx:
+            in_doubt = tx.batches(BatchState.BEGUN)
+        for batch in in_doubt:
+            self._look_up(batch)
+        with self.ledger.transaction(self.lease) as tx:
+            return tuple(tx.batches(BatchState.APPENDED))
+
+    def _close(self, stream: Stream) -> None:
+        """Finalize the stream, and keep what its count decides together with the count."""
+        count = self._count(stream)
+        with self.ledger.transaction(self.lease) as tx:
+            extents = tx.extents(stream.id)
+            if count is not None and believable(count, extents):
+                _decide_by_count(tx, extents, count)
+                tx.close_stream(stream.id, count)
+            else:
+                tx.close_stream(stream.id, None)
+
+    def _count(self, stream: Stream) -> int | None:
+        match self.destination.finalize(stream.name):
+            case Count(rows):
+                return rows
+            case NoCount():
+                return None
+            case Missing():
+                if stream.age_seconds < self.stream_settle_seconds:
+                    raise DestinationError(_young(stream, self.stream_settle_seconds))
+                return None
+            case Failure() as failure:
+                raise DestinationError(failure)
+
+    def _look_up(self, batch: Batch) -> None:
+        there = self.destination.look_up(batch.rows)
+        with self.ledger.transaction(self.lease) as tx:
+            if len(there) == len(batch.rows):
+                tx.set_state(batch.id, BatchState.APPENDED, was=BatchState.BEGUN)
+                return
+            tx.set_state(batch.id, BatchState.RELEASED, was=BatchState.BEGUN)
+            if there:
+                # An append is atomic, so this is none of ours: another program wrote row by row. Each row is what it is.
+                rows = batch.rows.take(sorted(there))
+                tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
+            tx.free_items(batch.id)
+
+    def _adopt_orphans(self) -> None:
+        """Give items that an older program left in the middle of sending a batch, so that a look-up decides them."""
+        while True:
+            with self.ledger.transaction(self.lease) as tx:
+                orphans = tx.orphan_items(ORPHANS_AT_ONCE)
+            if not orphans:
+                return
+            outgoing = self.read_orphans(orphans)
+            with self.ledger.transaction(self.lease) as tx:
+                adopted: list[int] = []
+                if outgoing is not None:
+                    adopted = [item for item in outgoing.items if item is not None]
+                    for item, row in zip(outgoing.items, outgoing.rows.rows, strict=True):
+                        if item is not None:
+                            tx.respell(item, row.key)
+                    tx.tie(adopted, tx.add_batch(BatchState.BEGUN, None, None, outgoing.rows))
+                # What can't be read can't have been sent by what it says now: it is decided like any pending item.
+                tx.free_orphans([orphan.id for orphan in orphans if orphan.id not in set(adopted)])
+
+
+def believable(count: int, extents: Sequence[Extent]) -> bool:
+    """Whether a count fits the ledger: it cuts no batch in two, and isn't below what was appended.
+
+    A count above the ledger's end is believed: it tells that the ledger is older than the stream.
+    """
+    cut = any(extent.offset < count < extent.end for extent in extents if extent.state is BatchState.BEGUN)
+    appended = max((extent.end for extent in extents if extent.state in IN_BIGQUERY), default=0)
+    return not cut and count >= appended
+
+
+def _decide_by_count(tx: Transaction, extents: Sequence[Extent], count: int) -> None:
+    for extent in extents:
+        if extent.state is BatchState.BEGUN:
+            if extent.end <= count:
+                tx.set_state(extent.id, BatchState.APPENDED, was=BatchState.BEGUN)
+            else:
+                tx.set_state(extent.id, BatchState.RELEASED, was=BatchState.BEGUN)
+                tx.free_items(extent.id)
+    if count > ledger_end(extents):
+        # Rows were appended that the ledger knows nothing of: the database went back in time. Fact 8.
+        tx.begin_lookups()
+
+
+def ledger_end(extents: Sequence[Extent]) -> int:
+    """How far into its stream the ledger has written, or may have."""
+    wrote = IN_BIGQUERY | {BatchState.BEGUN}
+    return max((extent.end for extent in extents if extent.state in wrote), default=0)
+
+
+def _young(stream: Stream, settle_seconds: float) -> Failure:
+    return Failure(
+        ErrorClass.TRANSIENT,
+        f"BigQuery doesn't know the stream {stream.name} yet; it is believed to be gone "
+        f"{settle_seconds:.0f} s after it was made (now {stream.age_seconds:.0f} s)",
+        definite=True,
+    )

@@ -1,0 +1,82 @@
+"""What to do with a batch whose append failed: pure decisions, all in one place. Spec: the table of error classes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from delivery.errors import ErrorClass, Failure
+
+PROBE_SECONDS = 300.0  # a blocked table is tried this often at most
+UNKNOWN_OUTCOMES = 3  # after so many attempts whose outcome nobody knows, recovery decides
+ATTEMPTS_AT_UNKNOWN = 5  # an error of no known class is repeated so often
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Send the very same request again, after backoff; `ease` asks for smaller batches from now on."""
+
+    ease: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Fail these rows (place: reason) and send the rest as a new batch."""
+
+    rows: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing gets through until somebody acts: take the batch back and try again after a while."""
+
+    reason: str
+    probe_after: float = PROBE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Only recovery can tell what became of the batch; `smaller` halves the next one."""
+
+    reason: str
+    smaller: bool = False
+
+
+Decision = Repeat | Reject | Hold | Recover
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What was tried for one batch so far: how often, and how often without knowing the outcome."""
+
+    made: int = 0
+    unknown: int = 0
+
+    def after(self, *, definite: bool) -> "Attempts":
+        return Attempts(self.made + 1, self.unknown + (not definite))
+
+
+def decide(failure: Failure, attempts: Attempts, rows: int) -> Decision:
+    """What follows from a failed append.
+
+    Args:
+        failure: of the last attempt.
+        attempts: all of the batch's, the last one included.
+        rows: in the batch.
+    """
+    all_refused = attempts.unknown == 0
+    match failure.error_class:
+        case ErrorClass.STREAM:
+            return Recover(failure.reason)
+        case ErrorClass.BAD_ROW:
+            # After an attempt of unknown outcome even a refusal proves nothing: that attempt may still be on its way.
+            return Reject(failure.bad_rows) if all_refused and failure.bad_rows else Recover(failure.reason)
+        case ErrorClass.BLOCKED:
+            return Hold(failure.reason)
+        case ErrorClass.UNKNOWN if attempts.made >= ATTEMPTS_AT_UNKNOWN:
+            # A single row with an error that says nothing of rows: the service's trouble as far as anybody can tell.
+            return Recover(failure.reason, smaller=True) if rows > 1 else Hold(failure.reason)
+        case _ if attempts.unknown >= UNKNOWN_OUTCOMES:
+            return Recover(failure.reason, smaller=True)
+        case ErrorClass.QUOTA:
+            return Repeat(ease=True)
+        case _:
+            return Repeat()

@@ -1,0 +1,57 @@
+"""The port to what is waiting: source rows and queue items, read without locks and without a lease."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from delivery.rows import Key
+from delivery.triage import Item, RowState
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedItem:
+    """A pending item with all that it says."""
+
+    item: Item
+    record_id: str
+    payload: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source row as it was read: its state, and its values in the order of the mapping's columns, the key first.
+
+    `settling`: it is younger than the table's settle_seconds, and is left alone.
+    """
+
+    state: RowState
+    values: Sequence[object]
+    settling: bool = False
+
+
+class SourceError(Exception):
+    """The database didn't answer a read; its text says why, without values."""
+
+
+class Source(Protocol):
+    """One table's rows and items. Every method may raise SourceError."""
+
+    def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
+        """Keys of rows whose flag is FALSE and that aren't settling, in the key's own order, behind `after`."""
+        ...
+
+    def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
+        """Pending items in the order of their ids, behind `after`."""
+        ...
+
+    def resolve(self, items: Sequence[QueuedItem]) -> Mapping[int, Key]:
+        """The key that each item means (by item id), as the database spells it; one that can't mean any is missing."""
+        ...
+
+    def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
+        """All INSERT items of the keys, whatever their status; a key without any is missing."""
+        ...
+
+    def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
+        """The rows that are there."""
+        ...
