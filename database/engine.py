@@ -11,8 +11,9 @@ SESSION_SECONDS = 10
 LOCK_WAIT_SECONDS = 3
 
 _SESSION = (
-    f"SET SESSION time_zone = '+00:00', wait_timeout = {SESSION_SECONDS},"
-    f" innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+    f" wait_timeout = {SESSION_SECONDS}, innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS},"
+    f" lock_wait_timeout = {LOCK_WAIT_SECONDS}"
 )
 
 

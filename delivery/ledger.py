@@ -80,8 +80,8 @@ class OrphanItem:
 class Lookups:
     """When rows have to be looked up before they are sent: fact 8.
 
-    `first` says that the database went back in time, and not every waiting row has been looked up since. `items_to` stays
-    behind for ever: an item up to this id may have been sent in the time that was lost, whenever it is retried.
+    `first`: the database went back in time, and not every waiting row has been looked up since. `items_to` stays
+    for ever: an item up to this id may have been sent in the time that was lost, whenever it is retried.
     """
 
     first: bool = False

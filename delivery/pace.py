@@ -26,7 +26,7 @@ class Pace:
         return cls(min(batch_size, most_rows), most_bytes, most_rows, most_bytes)
 
     def measured(self, rows: int, nbytes: int, seconds: float) -> "Pace":
-        """After an append that went through: as large as the line carries in good time; twice as many rows where it was full."""
+        """After an append that went through: as large as the line carries in good time, rows doubled if it was full."""
         rate = nbytes / max(seconds, 0.001)
         rate = rate if self.bytes_per_second is None else 0.5 * rate + 0.5 * self.bytes_per_second
         return replace(

@@ -1,7 +1,7 @@
 """Learn what became of everything that was begun: one path after a crash, a lost lease or an unknown outcome.
 
-Fact 6 of docs/exactly-once.md. Two steps, each repeatable: streams are finalized and their counts kept; what no count decides
-is looked up. Runs under a new lease, before anything else is written.
+Fact 6 of docs/exactly-once.md. Two steps, each repeatable: streams are finalized and their counts kept; what no
+count decides is looked up. Runs under a new lease, before anything else is written.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class Recovery:
                 return
             tx.set_state(batch.id, BatchState.RELEASED, was=BatchState.BEGUN)
             if there:
-                # An append is atomic, so this is none of ours: another program wrote row by row. Each row is what it is.
+                # An append is atomic, so this is none of ours: another program wrote row by row.
                 rows = batch.rows.take(sorted(there))
                 tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
             tx.free_items(batch.id)

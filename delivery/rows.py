@@ -9,7 +9,7 @@ Key = int | str  # of a source row, as the database returned it
 
 @dataclass(frozen=True, slots=True)
 class SentRow:
-    """What identifies a row after it was sent: its source key, and its identity and partitioning columns in BigQuery."""
+    """What identifies a sent row: its source key, and its identity and partitioning columns in BigQuery."""
 
     key: Key
     identity: tuple[object, ...]
