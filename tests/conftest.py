@@ -1,0 +1,68 @@
+"""What tests run on: a private MariaDB and an emulator for each test process, a database and a dataset for each test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from google.cloud.bigquery import Client
+from sqlalchemy import Engine
+
+from database.engine import connect
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A server that lives as long as the test process; who kills or freezes it starts one of its own."""
+    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator that lives as long as the test process and forgets everything with it."""
+    with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def database_url(mariadb: MariaDB) -> Iterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    mariadb.create_database(name)
+    yield mariadb.url(name)
+    mariadb.drop_database(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine of the empty database, as bq-sync makes them."""
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def bigquery_client(emulator: Emulator) -> Iterator[Client]:
+    client = emulator.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def dataset(bigquery_client: Client) -> Iterator[str]:
+    """The id of an empty dataset in the emulator, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    bigquery_client.create_dataset(name, timeout=10, retry=None)
+    yield name
+    bigquery_client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=10, retry=None)
+
+
+@pytest.fixture
+def shipped_dataset(emulator: Emulator, bigquery_client: Client) -> Iterator[str]:
+    """The id of a dataset with the three shipped tables, empty, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    emulator.create_tables(name)
+    yield name
+    bigquery_client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=10, retry=None)
