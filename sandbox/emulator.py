@@ -1,17 +1,18 @@
 """The BigQuery emulator as a child process, on two ports of 127.0.0.1."""
 
-import os
 import socket
 import sys
 import time
+from contextlib import closing
+from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import duckdb
-import duckdb_extension_spatial
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from google.cloud.bigquery import DEFAULT_RETRY
 
 from bigquery.tables import SHIPPED, shipped_table
 from sandbox.child import Child, ChildError, free_port
@@ -19,6 +20,7 @@ from sandbox.child import Child, ChildError, free_port
 START_SECONDS = 60
 PORT_ATTEMPTS = 5
 PROJECT = "mobesorder"
+RETRY = DEFAULT_RETRY.with_timeout(10)  # the client's own would hide a dead emulator for ten minutes
 
 
 class Emulator:
@@ -108,12 +110,19 @@ class Emulator:
             client_options={"api_endpoint": self.rest_url},
         )
 
-    def create_tables(self, dataset: str) -> None:
-        """Make a dataset with the shipped tables in it."""
-        client = self.client()
-        client.create_dataset(dataset, timeout=10, retry=None)
-        for name in SHIPPED:
-            client.create_table(shipped_table(self.project, dataset, name), timeout=10, retry=None)
+    def create_dataset(self, name: str) -> None:
+        with closing(self.client()) as client:
+            client.create_dataset(name, timeout=10, retry=RETRY)
+
+    def create_shipped_tables(self, dataset: str) -> None:
+        with closing(self.client()) as client:
+            for name in SHIPPED:
+                client.create_table(shipped_table(self.project, dataset, name), timeout=10, retry=RETRY)
+
+    def drop_dataset(self, name: str) -> None:
+        """Drop a dataset with all its tables, if it is there."""
+        with closing(self.client()) as client:
+            client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=10, retry=RETRY)
 
     def _start_on(self, rest_port: int, grpc_port: int) -> None:
         command = [
@@ -150,6 +159,5 @@ def _wait_until_listening(port: int, child: Child, deadline: float) -> None:
 
 def _install_spatial_extension() -> None:
     """Put DuckDB's spatial extension, from its package, where the emulator looks for it; it would download it."""
-    package = Path(os.fspath(duckdb_extension_spatial.__path__[0]))
-    (file,) = package.glob("extensions/*/spatial.duckdb_extension")
-    duckdb.execute(f"INSTALL '{file}'")
+    versions = resources.files("duckdb_extension_spatial") / "extensions"
+    duckdb.execute(f"INSTALL '{versions / f'v{duckdb.__version__}' / 'spatial.duckdb_extension'}'")

@@ -1,4 +1,4 @@
-"""What tests run on: a private MariaDB and an emulator for each test process, a database and a dataset for each test."""
+"""What tests run on: a MariaDB and an emulator for each test process, a database and a dataset for each test."""
 
 import uuid
 from collections.abc import Iterator
@@ -51,18 +51,16 @@ def bigquery_client(emulator: Emulator) -> Iterator[Client]:
 
 
 @pytest.fixture
-def dataset(bigquery_client: Client) -> Iterator[str]:
+def dataset(emulator: Emulator) -> Iterator[str]:
     """The id of an empty dataset in the emulator, dropped after the test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    bigquery_client.create_dataset(name, timeout=10, retry=None)
+    emulator.create_dataset(name)
     yield name
-    bigquery_client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=10, retry=None)
+    emulator.drop_dataset(name)
 
 
 @pytest.fixture
-def shipped_dataset(emulator: Emulator, bigquery_client: Client) -> Iterator[str]:
-    """The id of a dataset with the three shipped tables, empty, dropped after the test."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    emulator.create_tables(name)
-    yield name
-    bigquery_client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=10, retry=None)
+def shipped_dataset(emulator: Emulator, dataset: str) -> str:
+    """The id of a dataset that holds the three shipped tables, empty."""
+    emulator.create_shipped_tables(dataset)
+    return dataset
