@@ -1,0 +1,39 @@
+"""The BigQuery tables that bq-sync ships: columns in `schemas/*.json` (BigQuery's own format), layout here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from google.cloud import bigquery
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a table's rows are laid out: by day of the partitioning column, and within a day by the clustering columns."""
+
+    partition_column: str
+    clustering: tuple[str, ...]
+
+
+SHIPPED: Mapping[str, Layout] = {
+    "semantic_events": Layout("detected_at", ("tid", "fid")),
+    "summaries": Layout("period_start", ("tid", "fid")),
+    "inference_logs": Layout("inferred_at", ("tid", "fid")),
+}
+
+
+def shipped_table(project: str, dataset: str, name: str) -> bigquery.Table:
+    """The definition of one of the shipped tables, ready to be created.
+
+    Raises:
+        KeyError: no table of that name is shipped.
+    """
+    layout = SHIPPED[name]
+    file = resources.files(__package__) / "schemas" / f"{name}.json"
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    columns = [bigquery.SchemaField.from_api_repr(field) for field in fields]
+    table = bigquery.Table(f"{project}.{dataset}.{name}", schema=columns)
+    table.time_partitioning = bigquery.TimePartitioning(field=layout.partition_column)  # by day
+    table.clustering_fields = list(layout.clustering)
+    return table
