@@ -1,19 +1,19 @@
 """The ledger on MariaDB / MySQL: transactions under a table's lease. Implements `delivery.ledger`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Executable, text
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import schema
 from database.failures import explain
 from database.locks import lock_name
-from database.source import SourceColumns
-from database.transaction import SqlTransaction
+from database.transaction import Flagging, SqlTransaction
 from delivery.errors import LeaseLost, LedgerError
 from delivery.lease import Lease
+from delivery.rows import Key
 
 # A shared lock: transactions of one owner run beside each other, and a take-over's UPDATE waits until they have ended.
 # LOCK IN SHARE MODE, since MariaDB doesn't know FOR SHARE.
@@ -23,12 +23,19 @@ _DEMAND = text(
 )
 
 
-class SqlLedger:
-    """Writes to one table's rows, items, batches and streams, each time only while the lease holds."""
+def _nothing_to_flag(keys: Sequence[Key]) -> Iterable[Executable]:
+    raise AssertionError(f"this ledger has no source table to mark {len(keys)} rows in")
 
-    def __init__(self, engine: Engine, source: SourceColumns) -> None:
+
+class SqlLedger:
+    """Writes to one table's items, batches, streams and state, each time only while the lease holds.
+
+    `flagging` marks source rows (`database.source.SourceColumns.flagging`); without it there are none to mark.
+    """
+
+    def __init__(self, engine: Engine, flagging: Flagging = _nothing_to_flag) -> None:
         self._engine = engine
-        self._source = source
+        self._flagging = flagging
 
     @contextmanager
     def transaction(self, lease: Lease) -> Iterator[SqlTransaction]:
@@ -36,7 +43,7 @@ class SqlLedger:
         with _connection(self._engine) as connection:
             try:
                 _demand(connection, lease)
-                yield SqlTransaction(connection, lease.table, self._source)
+                yield SqlTransaction(connection, lease.table, self._flagging)
             except SQLAlchemyError as error:
                 _roll_back(connection)
                 raise LedgerError(explain(error), outcome_unknown=False) from error

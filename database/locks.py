@@ -8,6 +8,9 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from database.failures import explain
+from delivery.errors import LedgerError
+
 PING_SECONDS = (
     3  # well under database.engine.SESSION_SECONDS, after which the server frees the locks of a frozen worker
 )
@@ -45,12 +48,12 @@ class Locks:
             The id of the connection that holds it; None when somebody else does.
 
         Raises:
-            SQLAlchemyError: the database didn't answer; locks held until now may be lost.
+            LedgerError: the database didn't answer; locks held until now may be lost.
         """
         with self._mutex:
             try:
                 connection = self._connection = self._connection or self._engine.connect()
-                name = {"name": lock_name(self._engine.url.database or "", table)}
+                name = {"name": self._name(table)}
                 mine = connection.scalar(text("SELECT CONNECTION_ID()"))
                 holder = connection.scalar(text("SELECT IS_USED_LOCK(:name)"), name)
                 # Asked first, since GET_LOCK counts: a lock taken twice has to be freed twice.
@@ -59,17 +62,16 @@ class Locks:
                 ):
                     return int(mine)
                 return None
-            except SQLAlchemyError:
+            except SQLAlchemyError as error:
                 self._drop()
-                raise
+                raise LedgerError(explain(error), outcome_unknown=True) from error
 
     def release(self, table: str) -> None:
         """Free the table's lock, so that another worker gets it at once."""
         with self._mutex:
             if self._connection is not None:
                 try:
-                    name = lock_name(self._engine.url.database or "", table)
-                    self._connection.scalar(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+                    self._connection.scalar(text("SELECT RELEASE_LOCK(:name)"), {"name": self._name(table)})
                 except SQLAlchemyError:
                     self._drop()  # the server frees what a closed connection held
 
@@ -79,6 +81,9 @@ class Locks:
         if self._mutex.acquire(timeout=0.2):  # a ping may hang: the process ends anyway, and its connection with it
             self._drop()
             self._mutex.release()
+
+    def _name(self, table: str) -> str:
+        return lock_name(self._engine.url.database or "", table)
 
     def _keep_alive(self) -> None:
         while not self._closed.wait(PING_SECONDS):

@@ -1,31 +1,32 @@
 """The SQL of every write to the database: `delivery.ledger.Transaction` on MariaDB / MySQL."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, func, literal_column, select, update
 from sqlalchemy.dialects.mysql import insert
 
 from database.schema import batch, command, queue, stream, table
 from database.sent_rows import pack, unpack
-from database.source import SourceColumns
 from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream
 from delivery.rows import Key, SentRows
 
 ERROR_LENGTH = 1000  # characters of last_error that are kept
 
 _NOW: ColumnElement[Any] = literal_column("CURRENT_TIMESTAMP(6)")
-_NO_LOOKUPS = Lookups()
+
+# The UPDATEs that mark source rows as synced.
+Flagging = Callable[[Sequence[Key]], Iterable[Executable]]
 
 
 class SqlTransaction:
     """Row operations of one table in one open transaction; errors of SQLAlchemy pass through to `database.ledger`."""
 
-    def __init__(self, connection: Connection, table_name: str, source: SourceColumns) -> None:
+    def __init__(self, connection: Connection, table_name: str, flagging: Flagging) -> None:
         self._connection = connection
         self._table = table_name
-        self._source = source
+        self._flagging = flagging
 
     # streams
 
@@ -141,7 +142,7 @@ class SqlTransaction:
     # rows and the table
 
     def set_flags(self, keys: Sequence[Key]) -> None:
-        for statement in self._source.flagging(keys):
+        for statement in self._flagging(keys):
             self._connection.execute(statement)
 
     def count_synced(self, rows: int) -> None:
@@ -150,13 +151,17 @@ class SqlTransaction:
     def lookups(self) -> Lookups:
         query = select(table.c.lookup_first, table.c.lookup_items_to).where(table.c.table_name == self._table)
         row = self._connection.execute(query).one_or_none()
-        return _NO_LOOKUPS if row is None else Lookups(*row)
+        return Lookups() if row is None else Lookups(bool(row[0]), row[1])
 
     def begin_lookups(self) -> None:
         self._update_table(lookup_first=True)
 
-    def end_lookups(self, items_to: int) -> None:
-        self._update_table(lookup_first=False, lookup_items_to=func.greatest(table.c.lookup_items_to, items_to))
+    def end_lookups(self) -> Lookups:
+        last = self._connection.scalar(select(func.max(queue.c.id))) or 0
+        self._update_table(lookup_first=False, lookup_items_to=func.greatest(table.c.lookup_items_to, last))
+        return self.lookups()
+
+    # what an operator sees and asks for
 
     def note_state(self, state: str, reason: str | None, *, error: bool) -> None:
         """Keep the table's state for whoever asks for its status; `error` makes the reason its last error too."""
@@ -164,8 +169,6 @@ class SqlTransaction:
         if error:
             values |= {"last_error": _shortened(reason), "last_error_at": _NOW}
         self._update_table(**values)
-
-    # commands
 
     def take_command(self, command_id: int) -> bool:
         """Make a waiting command ours; False where it was withdrawn meanwhile."""

@@ -9,7 +9,8 @@ class Lease:
     """A table's lease as its owner holds it.
 
     The token is a fencing token: every transaction demands it. It is random, since a counter would be given
-    out twice by a database that went back in time. `connection_id` is the connection that holds the table's advisory lock.
+    out twice by a database that went back in time. `connection_id` is of the connection that holds
+    the table's advisory lock.
     """
 
     table: str

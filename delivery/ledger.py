@@ -163,7 +163,20 @@ class Transaction(Protocol):
         """Note that the database went back in time."""
         ...
 
-    def end_lookups(self, items_to: int) -> None: ...
+    def end_lookups(self) -> Lookups:
+        """Note that every waiting row was looked up; items that exist by now are still looked up when retried."""
+        ...
+
+    # what an operator sees and asks for
+    def note_state(self, state: str, reason: str | None, *, error: bool) -> None:
+        """Keep the table's state for whoever asks for its status; `error`: the reason is its last error too."""
+        ...
+
+    def take_command(self, command_id: int) -> bool:
+        """Make a waiting command ours; False where it was withdrawn, or taken before."""
+        ...
+
+    def finish_command(self, command_id: int, result: Mapping[str, object]) -> None: ...
 
 
 class Ledger(Protocol):

@@ -11,12 +11,20 @@ from delivery.destination import Count, Destination, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure
 from delivery.lease import Lease
 from delivery.ledger import IN_BIGQUERY, Batch, BatchState, Extent, Ledger, OrphanItem, Stream, Transaction
-from delivery.rows import Outgoing
+from delivery.rows import SentRows
 
 ORPHANS_AT_ONCE = 500
 
-# Turns orphaned items into the rows they would be; those that can't be read or converted are missing from it.
-ReadOrphans = Callable[[Sequence[OrphanItem]], Outgoing | None]
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Orphaned items as the rows they would be; those that can't be read or converted are missing."""
+
+    rows: SentRows
+    items: tuple[int, ...]
+
+
+ReadOrphans = Callable[[Sequence[OrphanItem]], Adopted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +106,14 @@ class Recovery:
                 orphans = tx.orphan_items(ORPHANS_AT_ONCE)
             if not orphans:
                 return
-            outgoing = self.read_orphans(orphans)
+            adopted = self.read_orphans(orphans)
             with self.ledger.transaction(self.lease) as tx:
-                adopted: list[int] = []
-                if outgoing is not None:
-                    adopted = [item for item in outgoing.items if item is not None]
-                    for item, row in zip(outgoing.items, outgoing.rows.rows, strict=True):
-                        if item is not None:
-                            tx.respell(item, row.key)
-                    tx.tie(adopted, tx.add_batch(BatchState.BEGUN, None, None, outgoing.rows))
-                # What can't be read can't have been sent by what it says now: it is decided like any pending item.
-                tx.free_orphans([orphan.id for orphan in orphans if orphan.id not in set(adopted)])
+                if adopted.items:
+                    for item, row in zip(adopted.items, adopted.rows.rows, strict=True):
+                        tx.respell(item, row.key)
+                    tx.tie(adopted.items, tx.add_batch(BatchState.BEGUN, None, None, adopted.rows))
+                # What can't be read now could not be looked up either: it is decided like any pending item.
+                tx.free_orphans({orphan.id for orphan in orphans} - set(adopted.items))
 
 
 def believable(count: int, extents: Sequence[Extent]) -> bool:

@@ -1,0 +1,402 @@
+"""BqWriter: one batch at a time, begun in the ledger before it is sent. Facts 2, 3, 4 and 7 of docs/exactly-once.md."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from actors.background import Background
+from actors.messages import (
+    AppendDone,
+    AppendMeasured,
+    BatchAppended,
+    BatchReady,
+    Drain,
+    Flush,
+    LeaseGone,
+    LookedUp,
+    QuotaExceeded,
+    RecoveryNeeded,
+    RetryDue,
+    RetryNow,
+    RowsSettled,
+    StateChanged,
+    StreamOpened,
+    TableState,
+    WriterReady,
+)
+from actors.parts import Clock, PipelineActor, Recipient, Scheduler
+from delivery.backoff import Backoff
+from delivery.begin import Begun, NewStream, begin, begin_found, refuse
+from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
+from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
+from delivery.lease import Lease
+from delivery.ledger import Ledger, Transaction
+from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, decide
+from delivery.rows import Outgoing
+from delivery.settle import RowRef
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WriterLimits:
+    """`new_stream_seconds`: how long a new stream's row has to stand in the ledger before the stream is used (fact 7).
+
+    `upload_bytes_per_second`: how much of the line may be taken, on average; None: all of it.
+    """
+
+    new_stream_seconds: float = 0.0
+    upload_bytes_per_second: float | None = None
+
+
+class BqWriter(PipelineActor):
+    """Takes batches and barriers in order. Each step with the batch in hand ends with a message or a transaction.
+
+    A step that has to be done again after a delay is kept in `_retry`; RetryDue does it, RetryNow does it at once.
+    """
+
+    def __init__(
+        self,
+        upstream: Recipient,
+        marker: Recipient,
+        ledger: Ledger,
+        lease: Lease,
+        destination: Destination,
+        background: Background,
+        scheduler: Scheduler,
+        clock: Clock,
+        limits: WriterLimits,
+        backoff: Backoff | None = None,
+    ) -> None:
+        super().__init__(upstream)
+        self._marker = marker
+        self._ledger = ledger
+        self._lease = lease
+        self._destination = destination
+        self._background = background
+        self._scheduler = scheduler
+        self._clock = clock
+        self._limits = limits
+        self._backoff = backoff or Backoff()
+        self._work: deque[BatchReady | Flush | Drain] = deque()
+        self._hand: Outgoing | None = None  # the batch that is worked on
+        self._begun: Begun | None = None  # the same, once it stands in the ledger
+        self._attempts = Attempts()  # to send it
+        self._stream: NewStream | None = None  # of this pipeline, once made
+        self._stream_id: int | None = None  # its row, once written
+        self._offset = 0
+        self._may_send_at = float("-inf")
+        self._retry: Callable[[], None] | None = None
+        self._retries = 0
+        self._draining = False
+        self._ended = False  # somebody else decides from here on: nothing more is done
+        self._log = structlog.get_logger(__name__).bind(table=lease.table)
+
+    def on_receive(self, message: object) -> None:
+        if self._ended:
+            return
+        match message:
+            case BatchReady() if not self._draining:
+                self._work.append(message)
+                self._next()
+            case StreamOpened(answer):
+                self._stream_opened(answer)
+            case LookedUp(answer):
+                self._looked_up(answer)
+            case AppendDone(result, seconds):
+                self._append_done(result, seconds)
+            case RetryDue(attempt) if attempt == self._retries:
+                self._retry_now()
+            case RetryNow():
+                self._retry_now()
+            case Flush():
+                self._work.append(message)
+                self._next()
+            case Drain():
+                self._drain()
+
+    # one batch after another
+
+    def _next(self) -> None:
+        while self._hand is None and self._work and not self._ended:
+            match self._work.popleft():
+                case BatchReady(outgoing, look_up):
+                    self._hand = outgoing
+                    if look_up:
+                        self._look_up(outgoing)
+                    else:
+                        self._ready(outgoing)
+                case barrier:
+                    self._ended = self._draining
+                    self._marker.tell(barrier)
+
+    def _done(self) -> None:
+        self._hand = self._begun = None
+        self.upstream.tell(WriterReady())
+        self._next()
+
+    def _drain(self) -> None:
+        """Begin nothing more: what isn't in the ledger yet stays where it was found."""
+        self._draining = True
+        self._work.clear()
+        self._work.append(Drain())
+        if self._begun is None:
+            self._hand = None
+        self._next()
+
+    # look up first, where the database may have forgotten that rows were sent
+
+    def _look_up(self, hand: Outgoing) -> None:
+        self._call(LookedUp, lambda: self._destination.look_up(hand.rows))
+
+    def _looked_up(self, answer: frozenset[int] | DestinationError) -> None:
+        hand = self._hand
+        if hand is None:
+            return  # drained meanwhile
+        if isinstance(answer, DestinationError):
+            self._call_failed(answer.failure, again=lambda: self._look_up(hand))
+            return
+        self._got_through()
+        if answer:
+            self._enter_found(hand, answer)
+        else:
+            self._ready(hand)
+
+    def _enter_found(self, hand: Outgoing, there: frozenset[int]) -> None:
+        found = hand.take(sorted(there))
+
+        def entered(begun: Begun | None) -> None:
+            self._settled(found, range(len(found)) if begun is None else begun.left_out)
+            if begun is not None:
+                self._log.info("rows were in BigQuery already", batch=begun.batch_id, rows=len(begun.outgoing))
+                self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
+            self._go_on_with(hand, without=there)
+
+        self._write(lambda tx: begin_found(tx, found), then=entered, again=lambda: self._enter_found(hand, there))
+
+    # begin
+
+    def _ready(self, hand: Outgoing) -> None:
+        """The batch in hand may be begun, once there is a stream for it."""
+        if self._stream is None:
+            self._call(StreamOpened, self._destination.open)
+        else:
+            self._begin(hand, self._stream)
+
+    def _stream_opened(self, answer: str | DestinationError) -> None:
+        hand = self._hand
+        if hand is None:
+            return  # drained meanwhile
+        if isinstance(answer, DestinationError):
+            self._call_failed(answer.failure, again=lambda: self._ready(hand))
+            return
+        self._got_through()
+        self._stream = NewStream(answer)
+        self._begin(hand, self._stream)
+
+    def _begin(self, hand: Outgoing, stream: NewStream) -> None:
+        target = stream if self._stream_id is None else self._stream_id
+        self._write(
+            lambda tx: begin(tx, hand, target, self._offset),
+            then=lambda begun: self._has_begun(hand, begun),
+            again=lambda: self._begin(hand, stream),
+        )
+
+    def _has_begun(self, hand: Outgoing, begun: Begun | None) -> None:
+        if begun is None:
+            self._settled(hand, range(len(hand)))
+            self._done()
+            return
+        self._settled(hand, begun.left_out)
+        self._begun = begun
+        self._attempts = Attempts()
+        if self._stream_id is None:
+            self._stream_id = begun.stream_id
+            self._may_send_at = self._clock.monotonic() + self._limits.new_stream_seconds
+        self._send()
+
+    # send
+
+    def _send(self) -> None:
+        delay = self._may_send_at - self._clock.monotonic()
+        if delay > 0:
+            self._later(delay, self._send)
+            return
+        stream, offset, encoded = self._sent_stream, self._offset, self._in_ledger.outgoing.encoded
+        if self._limits.upload_bytes_per_second is not None:
+            # The line is left alone for as long as this request should take at the rate that is ours.
+            self._may_send_at = self._clock.monotonic() + encoded.nbytes / self._limits.upload_bytes_per_second
+
+        def call() -> None:
+            began = self._clock.monotonic()
+            result = self._destination.send(stream, offset, encoded)
+            self.actor_ref.tell(AppendDone(result, self._clock.monotonic() - began))
+
+        self._background.run(call)
+
+    def _append_done(self, result: AppendResult, seconds: float) -> None:
+        match result:
+            case Appended():
+                self._appended(seconds)
+            case AlreadyThere() if self._attempts.unknown:
+                self._appended(None)  # by an attempt that we heard nothing of
+            case AlreadyThere():
+                self._not_ours()
+            case Failure():
+                self._attempts = self._attempts.after(definite=result.definite)
+                self._failed(result)
+
+    def _appended(self, seconds: float | None) -> None:
+        begun = self._in_ledger
+        self._got_through()
+        self._offset += len(begun.outgoing)
+        if seconds is not None:
+            self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
+        self._log.info("batch appended", batch=begun.batch_id, rows=len(begun.outgoing), seconds=seconds)
+        self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
+        self._done()
+
+    def _not_ours(self) -> None:
+        """ALREADY_EXISTS, although no attempt of ours can have got there: only a look-up can tell what is there."""
+        batch_id = self._in_ledger.batch_id
+        needed = RecoveryNeeded("the stream already holds rows that this batch has not sent")
+        self._write(lambda tx: tx.detach(batch_id), then=lambda _: self._end(needed), again=self._not_ours)
+
+    def _failed(self, failure: Failure) -> None:
+        begun = self._in_ledger
+        rows = len(begun.outgoing)
+        self._log.warning(
+            "append failed",
+            batch=begun.batch_id,
+            rows=rows,
+            attempt=self._attempts.made,
+            error=failure.error_class.value,
+            reason=failure.reason,
+        )
+        match decide(failure, self._attempts, rows):
+            case Repeat(ease):
+                if ease:
+                    self.upstream.tell(QuotaExceeded())
+                self._wait(failure.reason, again=self._send)
+            case Reject(guilty):
+                self._reject(begun, guilty)
+            case Hold(reason, probe_after):
+                self._hold(begun, RecoveryNeeded(reason, blocked=True, probe_after=probe_after))
+            case Recover(reason, smaller):
+                self._end(RecoveryNeeded(reason, next_rows=max(1, rows // 2) if smaller else None))
+
+    def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
+        """Fail the guilty rows; the others are a new batch at the same offset."""
+
+        def refused(_: None) -> None:
+            self._begun = None
+            self._settled(begun.outgoing, guilty)
+            self._go_on_with(begun.outgoing, without=guilty)
+
+        self._write(
+            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, guilty),
+            then=refused,
+            again=lambda: self._reject(begun, guilty),
+        )
+
+    def _hold(self, begun: Begun, needed: RecoveryNeeded) -> None:
+        """Nothing gets through. Take the batch back if nothing of it can have been written; else recovery decides."""
+        if self._attempts.unknown:
+            self._end(needed)
+            return
+        self._write(
+            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, {}),
+            then=lambda _: self._end(needed),
+            again=lambda: self._hold(begun, needed),
+        )
+
+    # what the steps share
+
+    @property
+    def _in_ledger(self) -> Begun:
+        if self._begun is None:
+            raise AssertionError("no batch is begun")
+        return self._begun
+
+    @property
+    def _sent_stream(self) -> str:
+        if self._stream is None:
+            raise AssertionError("no stream is open")
+        return self._stream.name
+
+    def _go_on_with(self, hand: Outgoing, without: Collection[int]) -> None:
+        rest = [place for place in range(len(hand)) if place not in without]
+        if rest:
+            self._hand = hand.take(rest)
+            self._ready(self._hand)
+        else:
+            self._done()
+
+    def _settled(self, outgoing: Outgoing, places: Collection[int]) -> None:
+        if places:
+            self.upstream.tell(RowsSettled(_refs(outgoing.take(sorted(places)))))
+
+    def _write(self, work: Callable[[Transaction], T], then: Callable[[T], None], again: Callable[[], None]) -> None:
+        """Do the work in a transaction, `then` go on with what it returned. `again` is for an error that passes."""
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                value = work(tx)
+        except LeaseLost as lost:
+            self._end(LeaseGone(str(lost)))
+        except LedgerError as error:
+            if error.outcome_unknown:
+                self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
+            else:
+                self._wait(f"the database: {error}", again)
+        else:
+            then(value)
+
+    def _call(self, wrap: Callable[[T | DestinationError], object], verb: Callable[[], T]) -> None:
+        """Let the destination do something on its own thread; the answer comes as a message."""
+
+        def call() -> None:
+            try:
+                self.actor_ref.tell(wrap(verb()))
+            except DestinationError as error:
+                self.actor_ref.tell(wrap(error))
+
+        self._background.run(call)
+
+    def _call_failed(self, failure: Failure, again: Callable[[], None]) -> None:
+        """A call other than an append failed: nothing was written by it, so that it can simply be made again."""
+        if failure.error_class is ErrorClass.BLOCKED:
+            self._end(RecoveryNeeded(failure.reason, blocked=True))
+            return
+        if failure.error_class is ErrorClass.QUOTA:
+            self.upstream.tell(QuotaExceeded())
+        self._wait(failure.reason, again)
+
+    def _wait(self, reason: str, again: Callable[[], None]) -> None:
+        self.upstream.tell(StateChanged(TableState.WAITING, reason))
+        self._later(self._backoff.next(), again)
+
+    def _later(self, seconds: float, step: Callable[[], None]) -> None:
+        self._retry = step
+        self._retries += 1
+        self._scheduler.after(seconds, self.actor_ref, RetryDue(self._retries))
+
+    def _retry_now(self) -> None:
+        step, self._retry = self._retry, None
+        if step is not None:
+            step()
+
+    def _got_through(self) -> None:
+        if self._backoff.attempts:
+            self._backoff.reset()
+            self.upstream.tell(StateChanged(TableState.RUNNING))
+
+    def _end(self, message: RecoveryNeeded | LeaseGone) -> None:
+        self._ended = True
+        self.upstream.tell(message)
+
+
+def _refs(outgoing: Outgoing) -> tuple[RowRef, ...]:
+    return tuple(RowRef(row.key, item) for row, item in zip(outgoing.rows.rows, outgoing.items, strict=True))

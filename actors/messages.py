@@ -1,0 +1,220 @@
+"""Every message between the actors: reading this file and the `match` in each actor is reading the system.
+
+Down the pipeline: RowsFound, BatchReady, BatchAppended, and RowsDecided for what isn't sent. Back up, through
+TableOwner: RowsSettled once for every row found, and what the writer measured. Flush is a barrier: every stage passes
+it on behind what came before it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from delivery.destination import AppendResult
+from delivery.errors import DestinationError
+from delivery.finding import Found
+from delivery.ledger import Lookups
+from delivery.retry import PROBE_SECONDS
+from delivery.rows import Outgoing
+from delivery.settle import Outcome, RowRef
+
+# To an actor from its scheduler, or from itself.
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """It is time to look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOn:
+    """The Poller's own: there is more to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The delay after a failure is over. `attempt` tells a late one from the one that is waited for."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNow:
+    """Somebody waits for it: whatever is delayed after a failure is tried at once."""
+
+
+# Down the pipeline.
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFound:
+    rows: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDecided:
+    """Rows that won't be sent, with what becomes of them; `reason` where they failed or are given up."""
+
+    rows: tuple[RowRef, ...]
+    outcome: Outcome
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReady:
+    """A batch to be sent; `look_up` before that, since some of its rows are suspect."""
+
+    outgoing: Outgoing
+    look_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAppended:
+    """BigQuery has this batch; flags and items don't say so yet."""
+
+    batch_id: int
+    rows: tuple[RowRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Send everything that waits now, and say when it is done: the barrier of one command."""
+
+    command_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Finish what is begun and begin nothing more: the barrier of a stop."""
+
+
+# Answers of the destination, to BqWriter.
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    answer: str | DestinationError
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    answer: frozenset[int] | DestinationError
+
+
+@dataclass(frozen=True, slots=True)
+class AppendDone:
+    result: AppendResult
+    seconds: float
+
+
+# Back up the pipeline, to TableOwner and from it to whom it concerns.
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSettled:
+    """These rows are done with, whatever became of them; `sent` of them were sent."""
+
+    rows: tuple[RowRef, ...]
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WriterReady:
+    """The writer is done with a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendMeasured:
+    """How an append went that succeeded."""
+
+    rows: int
+    nbytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaExceeded:
+    """BigQuery asks for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPassDone:
+    """Every row that waited when the look-ups began was looked up and settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupsChanged:
+    """What has to be looked up from now on."""
+
+    lookups: Lookups
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """A barrier has come through: all before it is settled."""
+
+    command_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing is begun any more."""
+
+
+class TableState(StrEnum):
+    """How a table's pipeline fares."""
+
+    STANDBY = "standby"  # another worker owns the table
+    RECOVERING = "recovering"
+    RUNNING = "running"
+    WAITING = "waiting"  # for something that goes away by itself
+    BLOCKED = "blocked"  # until somebody acts
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The table is in this state now, and why, in words for whoever looks."""
+
+    state: TableState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryNeeded:
+    """The pipeline can't go on: what became of its batch has to be found out first.
+
+    `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through; try again
+    after `probe_after` seconds.
+    """
+
+    reason: str
+    next_rows: int | None = None
+    blocked: bool = False
+    probe_after: float = PROBE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGone:
+    """The table is somebody else's now, or the database has forgotten that it is ours."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """An actor died of an error that nobody foresaw."""
+
+    actor: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class FromPipeline:
+    """A message to TableOwner from the pipeline of that generation; one of an older generation is void."""
+
+    generation: int
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish what is begun, free the lease, and say so."""

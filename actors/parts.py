@@ -1,0 +1,58 @@
+"""What every actor is built on: where messages go, and what happens when an actor dies."""
+
+from types import TracebackType
+from typing import Protocol
+
+import pykka
+
+from actors.messages import ChildFailed, FromPipeline
+
+
+class Recipient(Protocol):
+    """Whatever takes messages: an actor's ref, or a stand-in for it in tests."""
+
+    def tell(self, message: object) -> None: ...
+
+
+class Clock(Protocol):
+    """Time that only goes forward."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed point."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Messages for later: the only way for an actor to wait."""
+
+    def after(self, seconds: float, recipient: Recipient, message: object) -> None: ...
+
+
+class Upstream:
+    """The way back from a pipeline to its TableOwner, who ignores what comes from a pipeline it has dropped."""
+
+    def __init__(self, owner: Recipient, generation: int) -> None:
+        self._owner = owner
+        self._generation = generation
+
+    def tell(self, message: object) -> None:
+        self._owner.tell(FromPipeline(self._generation, message))
+
+
+class PipelineActor(pykka.ThreadingActor):
+    """An actor of one table's pipeline. It has no `on_start`: an error there would stop it without `on_failure`."""
+
+    use_daemon_thread = True  # a stop doesn't wait for a thread that the network holds
+
+    def __init__(self, upstream: Recipient) -> None:
+        super().__init__()
+        self.upstream = upstream
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,  # noqa: ARG002  pykka's signature
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
+    ) -> None:
+        """Tell TableOwner, who drops the pipeline and recovers: pykka itself supervises nothing."""
+        self.upstream.tell(ChildFailed(type(self).__name__, exception_value or RuntimeError("unknown error")))

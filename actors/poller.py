@@ -1,0 +1,196 @@
+"""Poller: finds rows and items that wait, decides by triage, and knows what is in flight. It only reads."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import structlog
+
+from actors.messages import (
+    Flush,
+    LookupPassDone,
+    LookupsChanged,
+    ReadOn,
+    RetryDue,
+    RetryNow,
+    RowsDecided,
+    RowsFound,
+    RowsSettled,
+    StateChanged,
+    TableState,
+    Tick,
+)
+from actors.parts import Clock, PipelineActor, Recipient, Scheduler
+from actors.room import Room
+from delivery.backoff import Backoff
+from delivery.finding import Page, find_items, find_rows
+from delivery.ledger import Lookups
+from delivery.rows import Key
+from delivery.settle import Outcome, RowRef
+from delivery.source import Source, SourceError
+
+
+class Poller(PipelineActor):
+    """Reads in passes: all pending items by id and all waiting rows by key, a page of each in turn, as room allows.
+
+    A pass starts at the beginning each time, so that a transaction which took a low id and committed late isn't missed.
+    Each page is read and filtered within one message, so that a row which was read before its flag was set is still
+    known to be in flight.
+
+    Args:
+        room: how much may be in flight; a take-over starts with the keys of appended batches in it.
+        poll_seconds: how often a pass begins while nothing is known to wait.
+        lookups: what has to be looked up before it is sent.
+        lookups_settle_seconds: how long a row may be left alone (settle_seconds): no pass begun earlier saw every row.
+    """
+
+    def __init__(
+        self,
+        upstream: Recipient,
+        batcher: Recipient,
+        marker: Recipient,
+        source: Source,
+        room: Room,
+        scheduler: Scheduler,
+        clock: Clock,
+        poll_seconds: float,
+        lookups: Lookups,
+        lookups_settle_seconds: float = 0.0,
+        has_flag: bool = True,
+        backoff: Backoff | None = None,
+    ) -> None:
+        super().__init__(upstream)
+        self._batcher = batcher
+        self._marker = marker
+        self._source = source
+        self._room = room
+        self._scheduler = scheduler
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._lookups = lookups
+        self._lookups_from = clock.monotonic() + lookups_settle_seconds
+        self._has_flag = has_flag
+        self._backoff = backoff or Backoff()
+        self._after_item: int | None = None  # where the pass has read to; None: to the end
+        self._after_key: Key | None = None
+        self._keys_left = False
+        self._barriers: list[Flush] = []  # for the next pass
+        self._pass_barriers: list[Flush] = []  # of this one
+        self._pass_counts = False  # this pass can end the look-ups
+        self._waits_for_room = False
+        self._failures = 0
+        self._log = structlog.get_logger(__name__)
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case Tick():
+                self._scheduler.after(self._poll_seconds, self.actor_ref, Tick())
+                self._begin_pass()
+            case ReadOn() if self._in_pass:
+                self._read()
+            case RetryDue(attempt) if attempt == self._failures:
+                self._retry_now()
+            case RowsSettled(rows):
+                self._settled(rows)
+            case RetryNow():
+                self._retry_now()
+            case Flush():
+                self._barriers.append(message)
+                self._begin_pass()
+            case LookupsChanged(lookups):
+                self._lookups = lookups
+
+    # passes
+
+    @property
+    def _in_pass(self) -> bool:
+        return self._after_item is not None or self._keys_left
+
+    def _begin_pass(self) -> None:
+        if self._in_pass or self._looking_up_is_done:
+            return
+        self._after_item, self._after_key, self._keys_left = 0, None, True
+        self._pass_barriers, self._barriers = self._barriers, []
+        self._pass_counts = self._lookups.first and self._clock.monotonic() >= self._lookups_from
+        self._read()
+
+    def _end_pass(self) -> None:
+        for flush in self._pass_barriers:
+            self._batcher.tell(flush)
+        self._pass_barriers = []
+        self._end_lookups()
+        if self._barriers:
+            self._begin_pass()
+
+    @property
+    def _looking_up_is_done(self) -> bool:
+        """A whole pass was looked up; what it found has to be settled before the look-ups end."""
+        return self._pass_counts and not self._in_pass
+
+    def _end_lookups(self) -> None:
+        if self._looking_up_is_done and self._room.is_empty:
+            self._pass_counts = False
+            self.upstream.tell(LookupPassDone())
+
+    def _settled(self, rows: Iterable[RowRef]) -> None:
+        self._room.free(rows)
+        self._end_lookups()
+        if self._waits_for_room:
+            self._waits_for_room = False
+            self._read()
+
+    def _read(self) -> None:
+        """Read one page of items and one of rows, and go on as long as there is room."""
+        try:
+            self._read_items()
+            self._read_keys()
+        except SourceError as error:
+            self._failed(error)
+            return
+        self._got_through()
+        if not self._in_pass:
+            self._end_pass()
+        elif self._room.page():
+            self.actor_ref.tell(ReadOn())
+        else:
+            self._waits_for_room = True
+
+    def _read_items(self) -> None:
+        if self._after_item is not None and (limit := self._room.page()):
+            page = find_items(self._source, self._after_item, limit, self._room, self._lookups, has_flag=self._has_flag)
+            self._after_item = cast("int | None", page.last)
+            self._pass_counts = self._pass_counts and not page.waits
+            self._hand_on(page)
+
+    def _read_keys(self) -> None:
+        if self._keys_left and (limit := self._room.page()):
+            page = find_rows(self._source, self._after_key, limit, self._room, self._lookups)
+            self._after_key, self._keys_left = page.last, page.last is not None
+            self._hand_on(page)
+
+    def _hand_on(self, page: Page) -> None:
+        self._room.add(page.found)
+        if page.found:
+            self._batcher.tell(RowsFound(page.found))
+        alike: dict[tuple[Outcome, str | None], list[RowRef]] = {}
+        for decided in page.decided:
+            self._room.add_decided(decided.row)
+            alike.setdefault((decided.outcome, decided.reason), []).append(decided.row)
+        for (outcome, reason), rows in alike.items():
+            self._marker.tell(RowsDecided(tuple(rows), outcome, reason))
+
+    def _failed(self, error: SourceError) -> None:
+        delay = self._backoff.next()
+        self._failures += 1
+        self._log.warning("could not read what waits", reason=str(error), retry_in=round(delay, 1))
+        self.upstream.tell(StateChanged(TableState.WAITING, f"the database: {error}"))
+        self._scheduler.after(delay, self.actor_ref, RetryDue(self._failures))
+
+    def _retry_now(self) -> None:
+        if self._backoff.attempts and self._in_pass:
+            self._failures += 1  # a delay that is still running is void
+            self._read()
+
+    def _got_through(self) -> None:
+        if self._backoff.attempts:
+            self._backoff.reset()
+            self.upstream.tell(StateChanged(TableState.RUNNING))

@@ -1,0 +1,71 @@
+"""What is in flight in a pipeline, and how much more may be."""
+
+from collections.abc import Iterable
+
+from delivery.finding import Found
+from delivery.rows import Key
+from delivery.settle import RowRef
+
+PAGE_ROWS = 1000
+FIRST_GUESS = 8_000  # bytes of a row, until rows were seen
+ROW_BYTES = 200  # what a row costs in memory beyond its values
+
+
+class Room:
+    """Keys and items from RowsFound or RowsDecided to RowsSettled; room is counted in rows and in bytes.
+
+    Args:
+        most_rows, most_bytes: in flight at once; a single row that is larger still fits.
+        keys: of batches that are appended, but not completed.
+    """
+
+    def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[Key] = ()) -> None:
+        self._most_rows = most_rows
+        self._most_bytes = most_bytes
+        self._keys: dict[Key, int] = dict.fromkeys(keys, ROW_BYTES)
+        self._items: set[int] = set()
+        self._nbytes = ROW_BYTES * len(self._keys)
+        self._row_bytes = float(FIRST_GUESS)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._keys and not self._items
+
+    def has_key(self, key: Key) -> bool:
+        return key in self._keys
+
+    def has_item(self, item: int) -> bool:
+        return item in self._items
+
+    def page(self) -> int:
+        """How many rows may be read next; 0: none."""
+        rows = self._most_rows - max(len(self._keys), len(self._items))
+        nbytes = self._most_bytes - self._nbytes
+        if rows <= 0 or nbytes <= 0:
+            return 0
+        return max(1, min(rows, PAGE_ROWS, int(nbytes / self._row_bytes)))
+
+    def add(self, found: Iterable[Found]) -> None:
+        """Take in rows that are to be sent."""
+        for row in found:
+            nbytes = row.nbytes + ROW_BYTES
+            self._row_bytes += (nbytes - self._row_bytes) / 100
+            self._keys[row.key] = nbytes
+            self._nbytes += nbytes
+            if row.item is not None:
+                self._items.add(row.item)
+
+    def add_decided(self, row: RowRef) -> None:
+        """Take in a row that isn't sent: its item, else its key, isn't decided again until it is settled."""
+        if row.item is not None:
+            self._items.add(row.item)
+        elif row.key is not None:
+            self._keys[row.key] = 0
+
+    def free(self, rows: Iterable[RowRef]) -> None:
+        """Let go of settled rows."""
+        for row in rows:
+            if row.item is not None:
+                self._items.discard(row.item)
+            if row.key is not None:
+                self._nbytes -= self._keys.pop(row.key, 0)

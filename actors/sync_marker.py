@@ -1,0 +1,118 @@
+"""SyncMarker: writes down what became of rows, and only then says that they are settled."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import structlog
+
+from actors.messages import (
+    BatchAppended,
+    Drain,
+    Drained,
+    Flush,
+    Flushed,
+    LeaseGone,
+    RetryDue,
+    RetryNow,
+    RowsDecided,
+    RowsSettled,
+    StateChanged,
+    TableState,
+)
+from actors.parts import PipelineActor, Recipient, Scheduler
+from delivery.backoff import Backoff
+from delivery.complete import Step, steps
+from delivery.errors import LeaseLost, LedgerError
+from delivery.lease import Lease
+from delivery.ledger import Ledger
+from delivery.settle import settle
+
+Work = BatchAppended | RowsDecided | Flush | Drain
+
+
+class SyncMarker(PipelineActor):
+    """Takes its work in order, each step in a transaction of its own, repeated with backoff until it commits.
+
+    The steps can be repeated whether the last attempt committed or not, so that an error here costs nothing but time.
+    """
+
+    def __init__(
+        self, upstream: Recipient, ledger: Ledger, lease: Lease, scheduler: Scheduler, backoff: Backoff | None = None
+    ) -> None:
+        super().__init__(upstream)
+        self._ledger = ledger
+        self._lease = lease
+        self._scheduler = scheduler
+        self._backoff = backoff or Backoff()
+        self._work: deque[Work] = deque()
+        self._steps: Iterator[Step] | None = None  # of the first piece of work
+        self._step: Step | None = None  # that failed, and is tried again
+        self._attempt = 0
+        self._log = structlog.get_logger(__name__).bind(table=lease.table)
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case BatchAppended() | RowsDecided() | Flush() | Drain():
+                self._work.append(message)
+                self._go_on()
+            case RetryDue(attempt) if attempt == self._attempt:
+                self._retry_now()
+            case RetryNow():
+                self._retry_now()
+
+    def _retry_now(self) -> None:
+        self._attempt += 1  # a delay that is still running is void
+        failed, self._step = self._step, None
+        if failed is not None and self._commit(failed):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        while self._work and self._step is None:
+            if self._steps is None:
+                self._steps = self._steps_of(self._work[0])
+            if all(self._commit(step) for step in self._steps):
+                self._steps = None
+                self._finish(self._work.popleft())
+
+    def _steps_of(self, work: Work) -> Iterator[Step]:
+        match work:
+            case BatchAppended(batch_id, rows):
+                return steps(batch_id, tuple(row.key for row in rows if row.key is not None))
+            case RowsDecided(rows, outcome, reason):
+                return iter([lambda tx: settle(tx, rows, outcome, reason)])
+            case _:
+                return iter(())
+
+    def _commit(self, step: Step) -> bool:
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                step(tx)
+        except LedgerError as error:
+            self._step = step
+            delay = self._backoff.next()
+            self._log.warning("could not write down what became of rows", reason=str(error), retry_in=round(delay, 1))
+            self.upstream.tell(StateChanged(TableState.WAITING, f"the database: {error}"))
+            self._scheduler.after(delay, self.actor_ref, RetryDue(self._attempt))
+            return False
+        except LeaseLost as lost:
+            self._step = step  # for ever: this pipeline is at its end
+            self.upstream.tell(LeaseGone(str(lost)))
+            return False
+        if self._backoff.attempts:
+            self._backoff.reset()
+            self.upstream.tell(StateChanged(TableState.RUNNING))
+        return True
+
+    def _finish(self, work: Work) -> None:
+        match work:
+            case BatchAppended(batch_id, rows):
+                self._log.info("batch completed", batch=batch_id, rows=len(rows))
+                self.upstream.tell(RowsSettled(rows, sent=len(rows)))
+            case RowsDecided(rows, outcome, reason):
+                if reason is not None:
+                    self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), reason=reason)
+                self.upstream.tell(RowsSettled(rows))
+            case Flush(command_id):
+                self.upstream.tell(Flushed(command_id))
+            case Drain():
+                self.upstream.tell(Drained())

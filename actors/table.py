@@ -1,0 +1,158 @@
+"""One table as its owner works with it: opened anew each time, recovered, and then carried by a pipeline of actors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pykka
+from mapping.compile import TableMapping
+
+from actors.background import BackgroundThread
+from actors.batcher import Batcher
+from actors.bq_writer import BqWriter, WriterLimits
+from actors.messages import BatchAppended, Tick
+from actors.parts import Clock, Recipient, Scheduler
+from actors.poller import Poller
+from actors.room import Room
+from actors.sync_marker import SyncMarker
+from actors.table_owner import Start
+from config.settings import Settings, TableSettings
+from delivery.destination import Destination
+from delivery.lease import Lease
+from delivery.ledger import Batch, ItemStatus, Ledger, Lookups, OrphanItem
+from delivery.pace import Pace
+from delivery.recovery import Adopted, Recovery
+from delivery.rows import SentRow, SentRows
+from delivery.settle import RowRef
+from delivery.source import QueuedItem, Source
+from delivery.triage import Item
+from mapping.row import BadRow, Row
+
+ROOM_BATCHES = 2  # full batches that may be in flight
+ROOM_BYTES = 24_000_000
+SLOWEST_POLL_SECONDS = 10.0
+FASTEST_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTable:
+    """Everything that recovery and a pipeline of one table work with; fits `table_owner.Table`."""
+
+    settings: Settings
+    table: TableSettings
+    mapping: TableMapping
+    ledger: Ledger
+    source: Source
+    destination: Destination
+    limits: WriterLimits
+    always_look_up: bool  # the database may forget commits that it has answered
+    scheduler: Scheduler
+    clock: Clock
+
+    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
+        """See `delivery.recovery`."""
+        recovery = Recovery(
+            lease, self.ledger, self.destination, self._read_orphans, self.settings.stream_settle_seconds
+        )
+        appended = recovery.run()
+        with self.ledger.transaction(lease) as tx:
+            if lookup_first or self.always_look_up:
+                tx.begin_lookups()
+            return appended, tx.lookups()
+
+    def start(self, start: Start, upstream: Recipient) -> "Pipeline":
+        """Start the actors, from the end of the pipeline backwards, each with the ref of the next."""
+        lease = start.lease
+        background = BackgroundThread(f"bigquery-{lease.table}")
+        marker = SyncMarker.start(upstream, self.ledger, lease, self.scheduler)
+        writer = BqWriter.start(
+            upstream,
+            marker,
+            self.ledger,
+            lease,
+            self.destination,
+            background,
+            self.scheduler,
+            self.clock,
+            self.limits,
+        )
+        batcher = Batcher.start(
+            upstream,
+            writer,
+            marker,
+            self.mapping,
+            self.scheduler,
+            self.clock,
+            self._pace(start.next_rows),
+            self.settings.batch_size,
+            self.settings.interval_seconds,
+        )
+        poller = Poller.start(
+            upstream,
+            batcher,
+            marker,
+            self.source,
+            Room(
+                ROOM_BATCHES * self.settings.max_batch_rows,
+                ROOM_BYTES,
+                (key for batch in start.appended for key in batch.rows.keys),
+            ),
+            self.scheduler,
+            self.clock,
+            min(SLOWEST_POLL_SECONDS, max(FASTEST_POLL_SECONDS, self.settings.interval_seconds / 3)),
+            start.lookups,
+            self.table.settle_seconds,
+            self.table.synced_flag is not None,
+        )
+        for batch in start.appended:
+            marker.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
+        poller.tell(Tick())
+        return Pipeline(poller, batcher, writer, marker, background)
+
+    def close(self) -> None:
+        self.destination.close()
+
+    def _pace(self, next_rows: int | None) -> Pace:
+        first = self.settings.batch_size if next_rows is None else next_rows
+        return Pace.start(first, self.settings.max_batch_rows, self.settings.max_batch_bytes)
+
+    def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
+        items = [QueuedItem(Item(o.id, "INSERT", ItemStatus.SYNCING), o.record_id, o.payload) for o in orphans]
+        keys = self.source.resolve(items)
+        values = {key: row.values for key, row in self.source.rows(set(keys.values())).items()}
+        rows: list[SentRow] = []
+        adopted: list[int] = []
+        for item in items:
+            key = keys.get(item.item.id)
+            if key is None or (item.payload is None and key not in values):
+                continue
+            try:
+                row: Row = (
+                    self.mapping.row(values[key]) if item.payload is None else self.mapping.payload(key, item.payload)
+                )
+            except BadRow:
+                continue
+            rows.append(SentRow(key, row.identity, row.partition))
+            adopted.append(item.item.id)
+        sent = SentRows(self.mapping.identity_columns, self.mapping.partition_column, tuple(rows))
+        return Adopted(sent, tuple(adopted))
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The running actors of one table."""
+
+    poller: pykka.ActorRef[Poller]
+    batcher: pykka.ActorRef[Batcher]
+    writer: pykka.ActorRef[BqWriter]
+    marker: pykka.ActorRef[SyncMarker]
+    background: BackgroundThread
+
+    def stop(self) -> None:
+        self.stop_finding()
+        for actor in (self.writer, self.marker):
+            actor.stop(block=False)
+        self.background.close()
+
+    def stop_finding(self) -> None:
+        for actor in (self.poller, self.batcher):
+            actor.stop(block=False)

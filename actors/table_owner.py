@@ -1,0 +1,354 @@
+"""TableOwner: holds a table's lease, recovers, and then lets its pipeline work; drops it whole at any failure.
+
+The only actor that may block: each of its calls has a deadline, and until they have answered nothing else can be done.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import pykka
+import structlog
+
+from actors.messages import (
+    AppendMeasured,
+    ChildFailed,
+    Drain,
+    Drained,
+    Flush,
+    Flushed,
+    FromPipeline,
+    LeaseGone,
+    LookupPassDone,
+    LookupsChanged,
+    QuotaExceeded,
+    RecoveryNeeded,
+    RetryDue,
+    RetryNow,
+    RowsSettled,
+    StateChanged,
+    Stop,
+    TableState,
+    WriterReady,
+)
+from actors.parts import Clock, Recipient, Scheduler, Upstream
+from delivery.backoff import Backoff
+from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
+from delivery.lease import Lease, new_token
+from delivery.ledger import Batch, Ledger, Lookups
+from delivery.retry import PROBE_SECONDS
+from delivery.source import SourceError
+
+STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
+FAILURES_TO_GIVE_UP = 5
+FAILURE_MEMORY_SECONDS = 300.0
+
+
+class TableBlockedError(Exception):
+    """The table can't be carried as things are; `problems` has a line for each thing that somebody has to mend."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Locks(Protocol):
+    """The advisory locks of this process. `take` raises LedgerError when the database doesn't answer."""
+
+    def take(self, table: str) -> int | None: ...
+
+    def release(self, table: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a pipeline starts with: the lease, what is appended but not completed, and what has to be looked up."""
+
+    lease: Lease
+    appended: tuple[Batch, ...]
+    lookups: Lookups
+    next_rows: int | None
+
+
+class Pipeline(Protocol):
+    """The actors of one table, started."""
+
+    poller: Recipient
+    batcher: Recipient
+    writer: Recipient
+    marker: Recipient
+
+    def stop(self) -> None:
+        """Drop it: its actors end with the message they are at, and its connection is cut."""
+        ...
+
+    def stop_finding(self) -> None:
+        """End the actors that find and gather rows; what is with the writer goes on."""
+        ...
+
+
+class Table(Protocol):
+    """What this process has of a table once it owns it: everything that recovery and a pipeline work with."""
+
+    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]: ...
+
+    def start(self, start: Start, upstream: Recipient) -> Pipeline: ...
+
+    def close(self) -> None: ...
+
+
+class TableOwner(pykka.ThreadingActor):
+    """One per table and process.
+
+    Args:
+        grant: makes a lease the table's (`database.ledger.grant`).
+        ledger: writes the table's state and commands; a pipeline has its own.
+        open_table: reads catalogue and schema anew, so that a table that was mended is carried again. Raises
+            TableBlockedError, DestinationError, SourceError or LedgerError.
+        give_up: ends the process: this table failed too often in a short time.
+        lookup_first: an operator says that the database went back in time.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(
+        self,
+        table: str,
+        locks: Locks,
+        grant: Callable[[Lease], None],
+        ledger: Ledger,
+        open_table: Callable[[], Table],
+        scheduler: Scheduler,
+        clock: Clock,
+        give_up: Callable[[str], None],
+        stopped: Callable[[], None],
+        lookup_first: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        super().__init__()
+        self._table = table
+        self._locks = locks
+        self._grant = grant
+        self._ledger = ledger
+        self._open_table = open_table
+        self._scheduler = scheduler
+        self._clock = clock
+        self._give_up = give_up
+        self._stopped = stopped
+        self._lookup_first = lookup_first
+        self._backoff = backoff or Backoff()
+        self._lease: Lease | None = None
+        self._opened: Table | None = None
+        self._pipeline: Pipeline | None = None
+        self._generation = 0
+        self._attempt = 0
+        self._next_rows: int | None = None
+        self._noted: StateChanged | None = None
+        self._failures: list[float] = []
+        self._sent = 0  # rows, by this process
+        self._flushes: dict[int, int] = {}  # command: rows sent before it
+        self._stopping = False
+        self._log = structlog.get_logger(__name__).bind(table=table)
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case RetryDue(attempt) if attempt == self._attempt and not self._stopping:
+                self._try_to_work()
+            case FromPipeline(generation, inner) if generation == self._generation:
+                if self._stopping:
+                    self._from_stopping_pipeline(inner)
+                elif self._pipeline is not None:
+                    self._from_pipeline(self._pipeline, inner)
+            case LeaseGone(reason) if self._lease is not None:
+                self._stand_by(reason)
+            case Flush(command_id):
+                self._flush(command_id)
+            case Stop():
+                self._stop()
+
+    def _from_pipeline(self, pipeline: Pipeline, message: object) -> None:
+        match message:
+            case RowsSettled(sent=sent):
+                self._sent += sent
+                self._backoff.reset()
+                pipeline.poller.tell(message)
+            case WriterReady() | AppendMeasured() | QuotaExceeded():
+                pipeline.batcher.tell(message)
+            case StateChanged():
+                self._note(message)
+            case LookupPassDone():
+                self._end_lookups(pipeline)
+            case Flushed(command_id):
+                self._flushed(command_id)
+            case RecoveryNeeded(reason, next_rows, blocked, probe_after):
+                self._drop_pipeline()
+                self._next_rows = next_rows
+                state = TableState.BLOCKED if blocked else TableState.WAITING
+                self._wait(state, reason, probe_after if blocked else self._backoff.next())
+            case LeaseGone(reason):
+                self._stand_by(reason)
+            case ChildFailed(actor, error):
+                self._child_failed(actor, error)
+
+    def _from_stopping_pipeline(self, message: object) -> None:
+        match message:
+            case Drained() | RecoveryNeeded() | LeaseGone() | ChildFailed():
+                self._end()  # the next owner recovers, as after any end
+
+    # from nothing to a running pipeline
+
+    def _try_to_work(self) -> None:
+        try:
+            if (connection_id := self._locks.take(self._table)) is None:
+                self._note_standby()
+                self._later(STANDBY_SECONDS)
+                return
+            lease = Lease(self._table, new_token(), connection_id)
+            self._grant(lease)  # every transaction under an older one is refused from here on
+            self._lease = lease
+            self._note(StateChanged(TableState.RECOVERING))
+            self._opened = self._open_table()
+            appended, lookups = self._opened.recover(lease, self._lookup_first)
+            self._lookup_first = False
+            self._start(self._opened, Start(lease, appended, lookups, self._next_rows))
+        except TableBlockedError as blocked:
+            self._log.error("table blocked", problems=blocked.problems)
+            self._wait(TableState.BLOCKED, str(blocked), PROBE_SECONDS)
+        except DestinationError as error:
+            held = error.failure.error_class is ErrorClass.BLOCKED
+            state = TableState.BLOCKED if held else TableState.WAITING
+            self._wait(state, error.failure.reason, PROBE_SECONDS if held else self._backoff.next())
+        except (LedgerError, SourceError) as error:
+            self._wait(TableState.WAITING, f"the database: {error}", self._backoff.next())
+        except LeaseLost as lost:
+            self._stand_by(str(lost))
+
+    def _start(self, opened: Table, start: Start) -> None:
+        self._generation += 1
+        self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
+        self._next_rows = None
+        self._note(StateChanged(TableState.RUNNING))
+        self._log.info("pipeline started", appended=len(start.appended), lookup_first=start.lookups.first)
+        for command_id in self._flushes:
+            self._pipeline.poller.tell(Flush(command_id))
+
+    # and back
+
+    def _drop_pipeline(self) -> None:
+        self._generation += 1
+        pipeline, self._pipeline = self._pipeline, None
+        opened, self._opened = self._opened, None
+        if pipeline is not None:
+            pipeline.stop()
+        if opened is not None:
+            opened.close()
+
+    def _wait(self, state: TableState, reason: str, seconds: float) -> None:
+        self._drop_pipeline()
+        self._log.warning("not carrying rows", state=state.value, reason=reason, retry_in=round(seconds, 1))
+        self._note(StateChanged(state, reason))
+        self._later(seconds)
+
+    def _stand_by(self, reason: str) -> None:
+        """Whoever took the table over has it now; it is never just taken back."""
+        self._log.warning("standing by", reason=reason)
+        self._drop_pipeline()
+        self._lease = None
+        self._flushes.clear()
+        self._later(STANDBY_SECONDS)
+
+    def _note_standby(self) -> None:
+        if self._noted != (standby := StateChanged(TableState.STANDBY)):
+            self._log.info("another worker owns the table; standing by")
+            self._noted = standby
+        self._lease = None
+
+    def _child_failed(self, actor: str, error: BaseException) -> None:
+        now = self._clock.monotonic()
+        self._failures = [at for at in self._failures if now - at < FAILURE_MEMORY_SECONDS] + [now]
+        self._log.error("an actor failed", actor=actor, exc_info=error)
+        if len(self._failures) >= FAILURES_TO_GIVE_UP:
+            self._give_up(f"{self._table}: {len(self._failures)} failures within {FAILURE_MEMORY_SECONDS:.0f} s")
+            return
+        self._wait(TableState.WAITING, f"{actor} failed ({type(error).__name__}): see the log", self._backoff.next())
+
+    def _later(self, seconds: float) -> None:
+        self._attempt += 1
+        self._scheduler.after(seconds, self.actor_ref, RetryDue(self._attempt))
+
+    # what the table's state says
+
+    def _note(self, state: StateChanged) -> None:
+        """Keep the state in the database, where it changed: nothing is written while nothing happens."""
+        if self._lease is None or state == self._noted:
+            return
+        self._noted = state
+        trouble = state.state in (TableState.WAITING, TableState.BLOCKED)
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                tx.note_state(state.state, state.reason, error=trouble)
+        except (LedgerError, LeaseLost) as error:
+            self._noted = None  # written at the next change; whoever looks sees the database's own trouble
+            self._log.warning("could not write the table's state", state=state.state.value, reason=str(error))
+
+    def _end_lookups(self, pipeline: Pipeline) -> None:
+        if self._lease is None:
+            return
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                lookups = tx.end_lookups()
+        except (LedgerError, LeaseLost) as error:
+            self._log.warning("could not end the look-ups", reason=str(error))
+            return  # rows are looked up for longer than needed; the next pipeline tries again
+        self._log.info("every waiting row was looked up; rows are sent directly again")
+        pipeline.poller.tell(LookupsChanged(lookups))
+
+    # what an operator asks for
+
+    def _flush(self, command_id: int) -> None:
+        if self._lease is None or self._stopping or command_id in self._flushes:
+            return  # its owner takes it, or nobody does and it is withdrawn
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                if not tx.take_command(command_id):
+                    return
+        except (LedgerError, LeaseLost) as error:
+            self._log.warning("could not take a command", command=command_id, reason=str(error))
+            return
+        self._flushes[command_id] = self._sent
+        if self._pipeline is not None:
+            for actor in (self._pipeline.poller, self._pipeline.writer, self._pipeline.marker):
+                actor.tell(RetryNow())
+            self._pipeline.poller.tell(Flush(command_id))
+        else:
+            self._try_to_work()
+
+    def _flushed(self, command_id: int) -> None:
+        before = self._flushes.pop(command_id, None)
+        if before is None or self._lease is None:
+            return
+        try:
+            with self._ledger.transaction(self._lease) as tx:
+                tx.finish_command(command_id, {"flushedCount": self._sent - before})
+        except (LedgerError, LeaseLost) as error:
+            self._log.warning("could not write down a command's result", command=command_id, reason=str(error))
+
+    # the end
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._pipeline is None:
+            self._end()
+        else:
+            self._pipeline.stop_finding()
+            self._pipeline.writer.tell(Drain())
+
+    def _end(self) -> None:
+        self._drop_pipeline()
+        self._note(StateChanged(TableState.STOPPED))
+        if self._lease is not None:
+            self._lease = None
+            with suppress(LedgerError):
+                self._locks.release(self._table)
+        self._stopped()

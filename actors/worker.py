@@ -1,0 +1,203 @@
+"""The worker process, wired on one page: what is made of what, in the order in which it starts and stops."""
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import pykka
+import structlog
+from database.commands import waiting
+from mapping.compile import MappingError, compile_mapping
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from actors.bq_writer import WriterLimits
+from actors.command_reader import CommandReader
+from actors.messages import LeaseGone, RetryDue, Stop, Tick
+from actors.parts import Clock, Scheduler
+from actors.scheduler import SystemClock, ThreadScheduler
+from actors.table import OpenedTable
+from actors.table_owner import TableBlockedError, TableOwner
+from bigquery.connect import Clients
+from bigquery.connect import connect as connect_bigquery
+from bigquery.metadata import read_table
+from bigquery.storage_write import StorageWrite
+from config.settings import Settings, SettingsError
+from database.catalogue import read_source_table
+from database.durability import Durability, read_durability
+from database.engine import connect, connect_unpooled
+from database.failures import explain
+from database.ledger import SqlLedger, grant
+from database.locks import Locks
+from database.server import keeps_utc
+from database.site import site_id
+from database.source import SourceColumns, SqlSource
+from delivery.source import SourceError
+from mapping.schema import SourceTable
+
+STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
+CONNECTIONS_PER_TABLE = 3  # Poller, BqWriter and SyncMarker each use one at a time; TableOwner before they do
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Owns, or stands by for, the given tables of the configuration (default: all of them).
+
+    Args:
+        lookup_first: the database went back in time: every waiting row is looked up in BigQuery before it is sent.
+        failed: called once, from any thread, when this process should end and be started anew.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database_url: str,
+        tables: Sequence[str] = (),
+        lookup_first: bool = False,
+        failed: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._tables = tuple(tables) or tuple(settings.tables)
+        self._scheduler = ThreadScheduler()
+        self._clients = connect_bigquery(settings)
+        self._engine = connect(database_url, connections=CONNECTIONS_PER_TABLE * len(self._tables) + 1)
+        self._locks = Locks(connect_unpooled(database_url), self._locks_lost)
+        self._stopped = {table: threading.Event() for table in self._tables}
+        self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
+        for table in self._tables:
+            open_table = partial(
+                open_table, settings, table, self._engine, self._clients, self._scheduler, SystemClock()
+            )
+            self._owners[table] = TableOwner.start(
+                table,
+                self._locks,
+                partial(grant, self._engine),
+                SqlLedger(self._engine),
+                open_table,
+                self._scheduler,
+                SystemClock(),
+                give_up=failed,
+                stopped=self._stopped[table].set,
+                lookup_first=lookup_first,
+            )
+        self._commands = CommandReader.start(self._owners, self._waiting_commands, self._scheduler)
+
+    def start(self) -> None:
+        for owner in self._owners.values():
+            owner.tell(RetryDue(0))
+        self._commands.tell(Tick())
+
+    def stop(self) -> None:
+        """Finish what is begun, for STOP_SECONDS at most in all. The process has to end after it: threads may still hang."""
+        for owner in self._owners.values():
+            if owner.is_alive():
+                owner.tell(Stop())
+        deadline = SystemClock().monotonic() + STOP_SECONDS
+        for table, stopped in self._stopped.items():
+            if not stopped.wait(max(0.0, deadline - SystemClock().monotonic())):
+                log.warning("stopped in the middle; the next start recovers", table=table)
+        self._locks.close()
+
+    def _locks_lost(self, reason: str) -> None:
+        for owner in self._owners.values():
+            owner.tell(LeaseGone(reason))
+
+    def _waiting_commands(self, tables: Sequence[str]) -> Sequence[object]:
+        try:
+            with self._engine.connect() as connection:
+                return waiting(connection, tables)
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
+
+
+def open_table(
+    settings: Settings, name: str, engine: Engine, clients: Clients, scheduler: Scheduler, clock: Clock
+) -> OpenedTable:
+    """Read catalogue and schema, and make everything that carries the table. Called anew for each pipeline.
+
+    Raises:
+        TableBlockedError: with all that has to be mended first.
+        SourceError, DestinationError: the database or BigQuery doesn't answer.
+    """
+    table = settings.tables[name]
+    source, durability, site = _read_database(settings, name, engine)
+    destination = read_table(clients.rest, settings, table.destination)
+    try:
+        mapping = compile_mapping(name, table, source, destination, settings.zone, site)
+    except MappingError as error:
+        raise TableBlockedError(error.problems) from error
+    columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
+    kbps = settings.max_upload_kbps
+    return OpenedTable(
+        settings,
+        table,
+        mapping,
+        SqlLedger(engine, columns.flagging),
+        SqlSource(engine, name, columns, mapping.source_columns, mapping.key_of),
+        StorageWrite(clients, settings, destination),
+        WriterLimits(durability.new_stream_seconds, None if kbps is None else kbps * 1000 / 8),
+        durability.may_undo_commits,
+        scheduler,
+        clock,
+    )
+
+
+def _read_database(settings: Settings, name: str, engine: Engine) -> tuple[SourceTable, Durability, str]:
+    problems = []
+    try:
+        with engine.connect() as connection:
+            source = read_source_table(connection, name)
+            durability = read_durability(connection)
+            if settings.zone is None and not keeps_utc(connection):
+                problems.append(
+                    "database_timezone is not set, and the server's zone isn't UTC: set it, such as Asia/Tokyo"
+                )
+        site = site_id(engine, settings.site_id)
+    except SQLAlchemyError as error:
+        raise SourceError(explain(error)) from error
+    if source is None:
+        problems.append(f"{name}: the database has no such table: create it, or take it out of `tables`")
+    elif source.engine.lower() != "innodb":
+        problems.append(f"{name}: its engine is {source.engine}, which has no transactions: convert it to InnoDB")
+    if durability.may_undo_commits and settings.on_unsafe_durability == "refuse":
+        problems.append(
+            "the server has a binary log with sync_binlog other than 1, so that a crash may undo any number of commits:"
+            " set sync_binlog = 1, or on_unsafe_durability: lookup_first"
+        )
+    if problems or source is None:
+        raise TableBlockedError(problems)
+    return source, durability, site
+
+
+def run_worker(settings: Settings, tables: tuple[str, ...] = (), lookup_first: bool = False) -> int:
+    """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs.
+
+    Returns:
+        The exit code: 0 after a signal; 1 when a table failed so often that the process should be started anew.
+    """
+    ended = threading.Event()
+    failures: list[str] = []
+
+    def fail(reason: str) -> None:
+        failures.append(reason)
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if not settings.enabled:
+        log.warning("bq-sync is disabled and sends nothing: set BQ_SYNC_ENABLED=true, or enabled: true in the file")
+        ended.wait()
+        return 0
+    if settings.database_url is None:
+        raise SettingsError(
+            ["database_url: is missing: set BQ_SYNC_DATABASE_URL=mysql+pymysql://user:password@host/database"]
+        )
+    worker = Worker(settings, settings.database_url.get_secret_value(), tables, lookup_first, fail)
+    worker.start()
+    ended.wait()
+    for reason in failures:
+        log.error("the process ends, to be started anew", reason=reason)
+    worker.stop()
+    return 1 if failures else 0

@@ -1,0 +1,26 @@
+"""The site's id: as configured, else derived once and kept in the database."""
+
+import secrets
+
+from sqlalchemy import Engine, select
+from sqlalchemy.dialects.mysql import insert
+
+from database.schema import site
+
+
+def site_id(engine: Engine, configured: str) -> str:
+    """The id that tells this site's rows from those of others.
+
+    Raises:
+        SQLAlchemyError: the database didn't answer, or `bq-sync migrate` has not run.
+    """
+    if configured:
+        return configured
+    with engine.begin() as connection:
+        kept = connection.scalar(select(site.c.site_id))
+        if kept is None:
+            # Two workers may come here at once: the first one's id stays.
+            connection.execute(insert(site).prefix_with("IGNORE").values(only=1, site_id=secrets.token_hex(6)))
+            connection.commit()
+            kept = connection.scalar(select(site.c.site_id))
+    return str(kept)

@@ -1,0 +1,150 @@
+"""Read one page of what waits and decide each row and item of it. Nothing is written, nothing is remembered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from delivery.ledger import Lookups
+from delivery.rows import Key
+from delivery.settle import Outcome, RowRef
+from delivery.source import QueuedItem, Source
+from delivery.triage import Item, RowState, Verdict, triage_item, triage_row
+
+_OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
+    Verdict.FLAG: (Outcome.FLAGGED, None),
+    Verdict.DUPLICATE: (Outcome.COMPLETED, None),
+    Verdict.GONE: (Outcome.COMPLETED, None),
+    Verdict.NOT_FOUND: (Outcome.FAILED, "row not found: the table has no row with this record id"),
+    Verdict.ABANDON: (Outcome.ABANDONED, "BigQuery takes new rows only here, no UPDATE or DELETE"),
+}
+_NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row to be sent: its source values (in the order of the mapping's columns), or its item's payload.
+
+    `suspect`: it may have been sent in a time that the database has forgotten, and has to be looked up first.
+    """
+
+    key: Key
+    item: int | None = None
+    values: Sequence[object] = ()
+    payload: str | None = None
+    suspect: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        sizes = (len(value) if isinstance(value, str | bytes) else 8 for value in self.values)
+        return sum(sizes) + len(self.payload or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A row that won't be sent, and what becomes of it."""
+
+    row: RowRef
+    outcome: Outcome
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page holds. `last`: where the next begins; None: this was the end. `waits`: some items have to wait."""
+
+    found: tuple[Found, ...]
+    decided: tuple[Decided, ...]
+    last: Key | None
+    waits: bool = False
+
+
+class InFlight(Protocol):
+    """What was found before and isn't settled yet."""
+
+    def has_key(self, key: Key) -> bool: ...
+
+    def has_item(self, item: int) -> bool: ...
+
+
+def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight, lookups: Lookups) -> Page:
+    """The next rows whose flag is FALSE.
+
+    Raises:
+        SourceError: nothing was decided.
+    """
+    keys = source.waiting_keys(after, limit)
+    candidates = [key for key in keys if not in_flight.has_key(key)]
+    inserts = source.inserts_of(candidates) if candidates else {}
+    verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates}
+    to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND]
+    # Read last, so that no row is sent whose item was committed before its values were read.
+    rows = source.rows(to_send) if to_send else {}
+    return Page(
+        found=tuple(
+            Found(key, values=row.values, suspect=lookups.first)
+            for key, row in rows.items()
+            if row.state is RowState.WAITING and not row.settling
+        ),
+        decided=tuple(
+            Decided(RowRef(key), Outcome.FLAGGED) for key, verdict in verdicts.items() if verdict is Verdict.FLAG
+        ),
+        last=keys[-1] if len(keys) == limit else None,
+    )
+
+
+def find_items(
+    source: Source, after: int, limit: int, in_flight: InFlight, lookups: Lookups, *, has_flag: bool
+) -> Page:
+    """The next pending items.
+
+    Raises:
+        SourceError: nothing was decided.
+    """
+    page = source.pending_items(after, limit)
+    queued = [item for item in page if not in_flight.has_item(item.item.id)]
+    keys = source.resolve(queued) if queued else {}
+    wanted = set(keys.values())
+    inserts = _with_page(source.inserts_of(wanted) if wanted else {}, queued, keys)
+    rows = source.rows(wanted) if wanted else {}
+    found: dict[Key, Found] = {}
+    decided: list[Decided] = []
+    waits = False
+    for entry in queued:
+        item, key = entry.item, keys.get(entry.item.id)
+        if key is None:
+            decided.append(Decided(RowRef(None, item.id), Outcome.FAILED, _NO_KEY))
+            continue
+        row = rows.get(key)
+        verdict = triage_item(
+            item,
+            RowState.ABSENT if row is None else row.state,
+            inserts.get(key, ()),
+            in_flight=key in found or in_flight.has_key(key),
+            has_flag=has_flag,
+        )
+        if verdict is Verdict.SEND and row is not None and row.settling and entry.payload is None:
+            verdict = Verdict.WAIT
+        if verdict is Verdict.WAIT:
+            waits = True
+        elif verdict is Verdict.SEND:
+            values = () if row is None or entry.payload is not None else row.values
+            suspect = lookups.first or item.id <= lookups.items_to
+            found[key] = Found(key, item.id, values, entry.payload, suspect)
+        else:
+            outcome, reason = _OUTCOMES[verdict]
+            decided.append(Decided(RowRef(key, item.id), outcome, reason))
+    last = page[-1].item.id if len(page) == limit else None
+    return Page(tuple(found.values()), tuple(decided), last, waits)
+
+
+def _with_page(
+    inserts: Mapping[Key, Sequence[Item]], queued: Iterable[QueuedItem], keys: Mapping[int, Key]
+) -> dict[Key, list[Item]]:
+    """All INSERT items by key, those of the page included whose record ids spell their keys in another way."""
+    items = {key: list(some) for key, some in inserts.items()}
+    for entry in queued:
+        key = keys.get(entry.item.id)
+        if key is not None and entry.item.operation == "INSERT" and entry.record_id != str(key):
+            items.setdefault(key, []).append(entry.item)
+    return items
