@@ -21,7 +21,7 @@ from delivery.lease import Lease
 from delivery.ledger import Batch, ItemStatus, Ledger, Lookups, OrphanItem
 from delivery.pace import Pace
 from delivery.recovery import Adopted, Recovery
-from delivery.rows import SentRow, SentRows
+from delivery.rows import Key, SentRow, SentRows
 from delivery.settle import RowRef
 from delivery.source import QueuedItem, Source
 from delivery.triage import Item
@@ -126,15 +126,16 @@ class OpenedTable:
             if key is None or (item.payload is None and key not in values):
                 continue
             try:
-                row: Row = (
-                    self.mapping.row(values[key]) if item.payload is None else self.mapping.payload(key, item.payload)
-                )
+                row = self._as_row(key, item.payload, values.get(key, ()))
             except BadRow:
                 continue
             rows.append(SentRow(key, row.identity, row.partition))
             adopted.append(item.item.id)
         sent = SentRows(self.mapping.identity_columns, self.mapping.partition_column, tuple(rows))
         return Adopted(sent, tuple(adopted))
+
+    def _as_row(self, key: Key, payload: str | None, values: Sequence[object]) -> Row:
+        return self.mapping.row(values) if payload is None else self.mapping.payload(key, payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
-from actors.command_reader import CommandReader
+from actors.command_reader import Command, CommandReader
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.parts import Clock, Scheduler
 from actors.scheduler import SystemClock, ThreadScheduler
@@ -57,7 +57,7 @@ class Worker:
         database_url: str,
         tables: Sequence[str] = (),
         lookup_first: bool = False,
-        failed: Callable[[str], None] = lambda reason: None,
+        failed: Callable[[str], None] = log.error,
     ) -> None:
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
@@ -67,15 +67,12 @@ class Worker:
         self._stopped = {table: threading.Event() for table in self._tables}
         self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
         for table in self._tables:
-            open_table = partial(
-                open_table, settings, table, self._engine, self._clients, self._scheduler, SystemClock()
-            )
             self._owners[table] = TableOwner.start(
                 table,
                 self._locks,
                 partial(grant, self._engine),
                 SqlLedger(self._engine),
-                open_table,
+                partial(open_table, settings, table, self._engine, self._clients, self._scheduler, SystemClock()),
                 self._scheduler,
                 SystemClock(),
                 give_up=failed,
@@ -90,7 +87,7 @@ class Worker:
         self._commands.tell(Tick())
 
     def stop(self) -> None:
-        """Finish what is begun, for STOP_SECONDS at most in all. The process has to end after it: threads may still hang."""
+        """Finish what is begun, for STOP_SECONDS at most in all. The process has to end then: threads may still hang."""
         for owner in self._owners.values():
             if owner.is_alive():
                 owner.tell(Stop())
@@ -104,7 +101,7 @@ class Worker:
         for owner in self._owners.values():
             owner.tell(LeaseGone(reason))
 
-    def _waiting_commands(self, tables: Sequence[str]) -> Sequence[object]:
+    def _waiting_commands(self, tables: Sequence[str]) -> Sequence[Command]:
         try:
             with self._engine.connect() as connection:
                 return waiting(connection, tables)
