@@ -70,6 +70,7 @@ class BqWriter(PipelineActor):
         clock: Clock,
         limits: WriterLimits,
         backoff: Backoff | None = None,
+        database_backoff: Backoff | None = None,
     ) -> None:
         super().__init__(upstream)
         self._marker = marker
@@ -81,6 +82,7 @@ class BqWriter(PipelineActor):
         self._clock = clock
         self._limits = limits
         self._backoff = backoff or Backoff()
+        self._database_backoff = database_backoff or Backoff.for_database()
         self._work: deque[BatchReady | Flush | Drain] = deque()
         self._hand: Outgoing | None = None  # the batch that is worked on
         self._begun: Begun | None = None  # the same, once it stands in the ledger
@@ -159,7 +161,7 @@ class BqWriter(PipelineActor):
         if isinstance(answer, DestinationError):
             self._call_failed(answer.failure, again=lambda: self._look_up(hand))
             return
-        self._got_through()
+        self._got_through(self._backoff)
         if answer:
             self._enter_found(hand, answer)
         else:
@@ -193,7 +195,7 @@ class BqWriter(PipelineActor):
         if isinstance(answer, DestinationError):
             self._call_failed(answer.failure, again=lambda: self._ready(hand))
             return
-        self._got_through()
+        self._got_through(self._backoff)
         self._stream = NewStream(answer)
         self._begin(hand, self._stream)
 
@@ -251,7 +253,7 @@ class BqWriter(PipelineActor):
 
     def _appended(self, seconds: float | None) -> None:
         begun = self._in_ledger
-        self._got_through()
+        self._got_through(self._backoff)
         self._offset += len(begun.outgoing)
         if seconds is not None:
             self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
@@ -280,7 +282,7 @@ class BqWriter(PipelineActor):
             case Repeat(ease):
                 if ease:
                     self.upstream.tell(QuotaExceeded())
-                self._wait(failure.reason, again=self._send)
+                self._wait(failure.reason, self._send, self._backoff)
             case Reject(guilty):
                 self._reject(begun, guilty)
             case Hold(reason, probe_after):
@@ -350,8 +352,9 @@ class BqWriter(PipelineActor):
             if error.outcome_unknown:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
-                self._wait(f"the database: {error}", again)
+                self._wait(f"the database: {error}", again, self._database_backoff)
         else:
+            self._got_through(self._database_backoff)
             then(value)
 
     def _call(self, wrap: Callable[[T | DestinationError], object], verb: Callable[[], T]) -> None:
@@ -372,11 +375,11 @@ class BqWriter(PipelineActor):
             return
         if failure.error_class is ErrorClass.QUOTA:
             self.upstream.tell(QuotaExceeded())
-        self._wait(failure.reason, again)
+        self._wait(failure.reason, again, self._backoff)
 
-    def _wait(self, reason: str, again: Callable[[], None]) -> None:
+    def _wait(self, reason: str, again: Callable[[], None], backoff: Backoff) -> None:
         self.upstream.tell(StateChanged(TableState.WAITING, reason))
-        self._later(self._backoff.next(), again)
+        self._later(backoff.next(), again)
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:
         self._retry = step
@@ -388,9 +391,9 @@ class BqWriter(PipelineActor):
         if step is not None:
             step()
 
-    def _got_through(self) -> None:
-        if self._backoff.attempts:
-            self._backoff.reset()
+    def _got_through(self, backoff: Backoff) -> None:
+        if backoff.attempts:
+            backoff.reset()
             self.upstream.tell(StateChanged(TableState.RUNNING))
 
     def _end(self, message: RecoveryNeeded | LeaseGone) -> None:

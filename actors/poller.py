@@ -69,7 +69,7 @@ class Poller(PipelineActor):
         self._lookups = lookups
         self._lookups_from = clock.monotonic() + lookups_settle_seconds
         self._has_flag = has_flag
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff.for_database()
         self._after_item: int | None = None  # where the pass has read to; None: to the end
         self._after_key: Key | None = None
         self._keys_left = False

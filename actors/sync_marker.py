@@ -43,7 +43,7 @@ class SyncMarker(PipelineActor):
         self._ledger = ledger
         self._lease = lease
         self._scheduler = scheduler
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff.for_database()
         self._work: deque[Work] = deque()
         self._steps: Iterator[Step] | None = None  # of the first piece of work
         self._step: Step | None = None  # that failed, and is tried again

@@ -125,6 +125,7 @@ class TableOwner(pykka.ThreadingActor):
         stopped: Callable[[], None],
         lookup_first: bool = False,
         backoff: Backoff | None = None,
+        database_backoff: Backoff | None = None,
     ) -> None:
         super().__init__()
         self._table = table
@@ -138,6 +139,7 @@ class TableOwner(pykka.ThreadingActor):
         self._stopped = stopped
         self._lookup_first = lookup_first
         self._backoff = backoff or Backoff()
+        self._database_backoff = database_backoff or Backoff.for_database()
         self._lease: Lease | None = None
         self._opened: Table | None = None
         self._pipeline: Pipeline | None = None
@@ -220,11 +222,12 @@ class TableOwner(pykka.ThreadingActor):
             state = TableState.BLOCKED if held else TableState.WAITING
             self._wait(state, error.failure.reason, PROBE_SECONDS if held else self._backoff.next())
         except (LedgerError, SourceError) as error:
-            self._wait(TableState.WAITING, f"the database: {error}", self._backoff.next())
+            self._wait(TableState.WAITING, f"the database: {error}", self._database_backoff.next())
         except LeaseLost as lost:
             self._stand_by(str(lost))
 
     def _start(self, opened: Table, start: Start) -> None:
+        self._database_backoff.reset()
         self._generation += 1
         self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
         self._next_rows = None

@@ -20,6 +20,11 @@ class Backoff:
     random: random.Random = field(default_factory=random.SystemRandom)
     attempts: int = 0
 
+    @classmethod
+    def for_database(cls) -> "Backoff":
+        """For the source database: it is near, answers soon after a restart, and its lock waits pass quickly."""
+        return cls(first=0.5, longest=15.0)
+
     def next(self) -> float:
         """Seconds until the next attempt."""
         # 2**32 steps are longer than anything; the cap keeps the float from overflowing in an outage of months.
