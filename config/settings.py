@@ -1,36 +1,54 @@
 """The settings of bq-sync, typed: the environment over the YAML file.
 
 `load()` is the only way in. What is wrong is said all at once, each with its name, the problem and the fix.
+docs/configuration.md explains every setting.
 """
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
-CHECKOUT_FILE = Path(__file__).with_name("bq_sync.yaml")
-SYSTEM_FILE = Path("/etc/bq-sync/bq_sync.yaml")
+from config.explain import explain
+from config.files import SettingsError, find_file, read_file
 
-# Settings whose environment variable isn't BQ_SYNC_<NAME>.
-ENVIRONMENT_NAMES = {"credentials_path": "BQ_CREDENTIALS_PATH"}
+__all__ = [
+    "ColumnOrigin",
+    "FromColumn",
+    "FromObject",
+    "FromTemplate",
+    "FromValue",
+    "JsonMember",
+    "Settings",
+    "SettingsError",
+    "TableSettings",
+    "environment_name",
+    "is_loopback",
+    "load",
+]
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class SettingsError(Exception):
-    """One or more settings are wrong; `problems` has a line for each: name, problem, fix."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+URL_FORM = "mysql+pymysql://user:password@host/database"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class FromColumn(_Strict):
@@ -45,10 +63,16 @@ class FromTemplate(_Strict):
     template: str
 
 
+def _plain(value: object) -> object:
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be a text, a number, true or false: put a date or the like in quotes")
+    return value
+
+
 class FromValue(_Strict):
     """A BigQuery column with the same value in every row; a text may contain `{site_id}`."""
 
-    value: str | int | float | bool
+    value: Annotated[str | int | float | bool, BeforeValidator(_plain)]
 
 
 class JsonMember(_Strict):
@@ -57,35 +81,81 @@ class JsonMember(_Strict):
     json_column: str = Field(alias="json")
 
 
+def _kind_of_member(member: object) -> str | None:
+    if isinstance(member, str):
+        return "column"
+    return "json" if isinstance(member, dict | JsonMember) else None
+
+
 class FromObject(_Strict):
     """A JSON column built from several source columns: {member: source column}."""
 
-    object: dict[str, str | JsonMember]
+    object: dict[
+        str,
+        Annotated[
+            Annotated[str, Tag("column")] | Annotated[JsonMember, Tag("json")],
+            Discriminator(
+                _kind_of_member,
+                custom_error_type="member",
+                custom_error_message="must be a source column, or {json: a text column that holds JSON}",
+            ),
+        ],
+    ] = Field(min_length=1)
 
 
 ColumnOrigin = FromColumn | FromTemplate | FromValue | FromObject
 
+_KINDS: dict[str, type[BaseModel]] = {
+    "column": FromColumn,
+    "template": FromTemplate,
+    "value": FromValue,
+    "object": FromObject,
+}
 
-def _column_origin(origin: object) -> object:
+
+def _kind_of_origin(origin: object) -> str | None:
+    """What decides how an origin is read, so that only that one reading is complained about."""
+    if isinstance(origin, str):
+        return "column"
+    for kind, model in _KINDS.items():
+        if isinstance(origin, model) or (isinstance(origin, dict) and kind in origin):
+            return kind
+    return None
+
+
+def _named_column(origin: object) -> object:
     return {"column": origin} if isinstance(origin, str) else origin
 
 
 class TableSettings(_Strict):
     """How one source table is carried: what its rows are known by, and which column goes where."""
 
-    destination: str
+    destination: str = Field(pattern=r"^[\w -]+$", max_length=1024)
     primary_key: str
-    columns: dict[str, Annotated[ColumnOrigin, BeforeValidator(_column_origin)]] = Field(min_length=1)
+    columns: dict[
+        str,
+        Annotated[
+            Annotated[FromColumn, BeforeValidator(_named_column), Tag("column")]
+            | Annotated[FromTemplate, Tag("template")]
+            | Annotated[FromValue, Tag("value")]
+            | Annotated[FromObject, Tag("object")],
+            Discriminator(
+                _kind_of_origin,
+                custom_error_type="origin",
+                custom_error_message="must be a source column, {template: ...}, {value: ...} or {object: ...}",
+            ),
+        ],
+    ] = Field(min_length=1)
     synced_flag: str | None = "synced_to_bq"
     synced_at: str | None = None
-    identity: tuple[str, ...] = ()  # empty: see identity_columns
+    identity: tuple[str, ...] = Field((), validate_default=True)  # empty: see identity_columns
     age_column: str | None = None
     settle_seconds: float = Field(0, ge=0)
     retention_days: int | None = Field(60, ge=1)
 
     @property
     def identity_columns(self) -> tuple[str, ...]:
-        """The BigQuery columns that a row is known by: as configured, else what carries the primary key, with tid and fid."""
+        """The BigQuery columns that a row is known by: as configured, else what carries the key, with tid and fid."""
         if self.identity:
             return self.identity
         return (*self.key_columns, *(name for name in ("tid", "fid") if name in self.columns))
@@ -93,35 +163,44 @@ class TableSettings(_Strict):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The BigQuery columns that carry the primary key, by name or in a template."""
-        return tuple(name for name, origin in self.columns.items() if self._carries_key(origin))
+        return tuple(name for name, origin in self.columns.items() if _carries(origin, self.primary_key))
 
-    def _carries_key(self, origin: ColumnOrigin) -> bool:
-        match origin:
-            case FromColumn(column=column):
-                return column == self.primary_key
-            case FromTemplate(template=template):
-                return f"{{{self.primary_key}}}" in template
-            case _:
-                return False
+    @field_validator("identity")
+    @classmethod
+    def _identity_is_mapped(cls, identity: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        columns, key = info.data.get("columns"), info.data.get("primary_key")
+        if columns is None or key is None:
+            return identity  # what is wrong there is said there
+        if unmapped := [name for name in identity if name not in columns]:
+            raise ValueError(f"{', '.join(unmapped)} isn't mapped: add it to columns, or take it out of identity")
+        if not identity and not any(_carries(origin, key) for origin in columns.values()):
+            raise ValueError(f"no column carries the primary key {key}: add one to columns, or name identity columns")
+        return identity
 
-    @model_validator(mode="after")
-    def _identity_is_mapped(self) -> Self:
-        unmapped = [name for name in self.identity if name not in self.columns]
-        if unmapped:
-            raise ValueError(f"identity names {', '.join(unmapped)}, which `columns` doesn't map: map it, or take it out of identity")
-        if not self.identity_columns:
-            raise ValueError(f"no BigQuery column carries the primary key {self.primary_key}: map it, or name identity columns")
-        if self.settle_seconds and not self.age_column:
-            raise ValueError("settle_seconds needs age_column, the column that says how old a row is")
-        return self
+    @field_validator("settle_seconds")
+    @classmethod
+    def _age_is_known(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds and not info.data.get("age_column", True):
+            raise ValueError("needs age_column, the column that says how old a row is: set it too")
+        return seconds
+
+
+def _carries(origin: ColumnOrigin, primary_key: str) -> bool:
+    match origin:
+        case FromColumn(column=column):
+            return column == primary_key
+        case FromTemplate(template=template):
+            return f"{{{primary_key}}}" in template
+        case _:
+            return False
 
 
 class Settings(_Strict):
     """Everything that can be set; the names are those of the YAML file and, as BQ_SYNC_<NAME>, of the environment."""
 
     enabled: bool = False
-    project_id: str
-    dataset_id: str
+    project_id: str = Field(pattern=r"^[A-Za-z0-9_.:-]+$")
+    dataset_id: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=1024)
     location: str | None = None
     credentials_path: Path | None = None
     storage_endpoint: str | None = None  # host:port of an emulator's gRPC server
@@ -140,10 +219,15 @@ class Settings(_Strict):
     stream_settle_seconds: float = Field(600, ge=0)
     lookup_max_bytes: int = Field(10_000_000_000, ge=10_000_000)  # what one look-up may scan
 
-    api_host: str = "127.0.0.1"
+    api_host: str = Field("127.0.0.1", min_length=1)
     api_port: int = Field(8322, ge=0, le=65535)
-    api_token: SecretStr | None = None
+    api_token: SecretStr | None = Field(None, validate_default=True)
     api_read_token: SecretStr | None = None
+
+    pending_threshold: int = Field(1000, ge=0)
+    failed_threshold: int = Field(10, ge=0)
+    oldest_pending_threshold_seconds: float = Field(300, gt=0)
+    log_format: Literal["auto", "human", "json"] = "auto"
 
     tables: dict[str, TableSettings] = Field(min_length=1)
 
@@ -153,15 +237,15 @@ class Settings(_Strict):
         if name is not None:
             try:
                 ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError) as error:
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise ValueError(f"{name!r} is no time zone: use a name such as Asia/Tokyo or UTC") from error
         return name
 
     @field_validator("database_url")
     @classmethod
     def _url_is_mysql(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith("mysql+pymysql://"):
-            raise ValueError("must look like mysql+pymysql://user:password@host/database")
+        if url is not None and not _names_mysql_database(url.get_secret_value()):
+            raise ValueError(f"must look like {URL_FORM}, with special characters percent-encoded")
         return url
 
     @field_validator("api_token", "api_read_token")
@@ -171,66 +255,74 @@ class Settings(_Strict):
             raise ValueError("a token needs 16 characters or more: make one with `openssl rand -hex 32`")
         return token
 
-    @model_validator(mode="after")
-    def _strangers_need_a_token(self) -> Self:
-        if self.api_host not in LOOPBACK and self.api_token is None:
-            raise ValueError(f"api_host is {self.api_host}, which others can reach: set BQ_SYNC_API_TOKEN, or use 127.0.0.1")
-        return self
+    @field_validator("api_token")
+    @classmethod
+    def _strangers_need_a_token(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        host = info.data.get("api_host", "localhost")
+        if token is None and not is_loopback(host):
+            raise ValueError(
+                f"is missing, and others can reach api_host {host}: set BQ_SYNC_API_TOKEN, or api_host to 127.0.0.1"
+            )
+        return token
 
     @property
     def zone(self) -> ZoneInfo | None:
         """The zone that DATETIME columns are in, where the configuration says so."""
         return ZoneInfo(self.database_timezone) if self.database_timezone else None
 
+    def require_database_url(self) -> str:
+        """The database's URL, password and all.
 
-def find_file(environment: Mapping[str, str]) -> Path:
-    """The configuration file: BQ_SYNC_CONFIG, else the checkout's, else the system's."""
-    if chosen := environment.get("BQ_SYNC_CONFIG"):
-        return Path(chosen)
-    return CHECKOUT_FILE if CHECKOUT_FILE.exists() else SYSTEM_FILE
+        Raises:
+            SettingsError: it isn't set.
+        """
+        if self.database_url is None:
+            raise SettingsError([f"database_url: is missing: set BQ_SYNC_DATABASE_URL={URL_FORM}"])
+        return self.database_url.get_secret_value()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _names_mysql_database(url: str) -> bool:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: its port is no number
+        return False
+    return parsed.drivername == "mysql+pymysql" and bool(parsed.host and parsed.database)
+
+
+def environment_name(setting: str) -> str:
+    """The environment variable that wins over the file's setting."""
+    return "BQ_CREDENTIALS_PATH" if setting == "credentials_path" else f"BQ_SYNC_{setting.upper()}"
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the file and the environment (default: the process's own).
+    """Read the file and the environment (default: the process's own). An empty variable sets nothing.
 
     Raises:
         SettingsError: with a line for each setting that is wrong, or for the file that can't be read.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
-    values = _read(path)
-    values.update(_from_environment(environment))
+    variables = {name: environment_name(name) for name in Settings.model_fields if name != "tables"}
+    chosen = {name: environment[variable] for name, variable in variables.items() if environment.get(variable)}
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(read_file(path) | chosen)
     except ValidationError as error:
-        raise SettingsError([_explain(problem, path) for problem in error.errors()]) from None
+        names = {1: Settings.model_fields, 3: TableSettings.model_fields}
+        explained = (explain(problem, names) for problem in error.errors(include_input=False))
+        raise SettingsError(
+            [f"{name}: {text} ({_where(name, path, variables, chosen)})" for name, text in explained]
+        ) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError([f"{path}: can't be read ({error.strerror}): set BQ_SYNC_CONFIG to the configuration file"]) from error
-    except yaml.YAMLError as error:
-        raise SettingsError([f"{path}: is not valid YAML: {error}"]) from error
-    values = document.get("bq_sync") if isinstance(document, dict) else None
-    if not isinstance(values, dict):
-        raise SettingsError([f"{path}: has no `bq_sync:` section: start from the shipped config/bq_sync.yaml"])
-    return dict(values)
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the environment sets; an empty variable sets nothing."""
-    named = {name: ENVIRONMENT_NAMES.get(name, f"BQ_SYNC_{name.upper()}") for name in Settings.model_fields if name != "tables"}
-    return {name: environment[variable] for name, variable in named.items() if environment.get(variable)}
-
-
-def _explain(problem: Any, path: Path) -> str:
-    name = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("From")) or "bq_sync"
-    known = problem["loc"] and problem["loc"][0] in Settings.model_fields
-    where = f"{path}, or {ENVIRONMENT_NAMES.get(name, f'BQ_SYNC_{name.upper()}')}" if known and "." not in name else str(path)
-    text = {
-        "extra_forbidden": "no such setting: remove it, or mend its spelling",
-        "missing": "is missing: add it",
-    }.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return f"{name}: {text} (in {where})"
+def _where(name: str, path: Path, variables: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+    if name in chosen:
+        return f"from {variables[name]}"
+    return f"in {path}, or {variables[name]}" if name in variables else f"in {path}"
