@@ -10,7 +10,7 @@ from google.cloud import bigquery
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a table's rows are laid out: by day of the partitioning column, and within a day by the clustering columns."""
+    """How rows are laid out: by day of the partitioning column, and within a day by the clustering columns."""
 
     partition_column: str
     clustering: tuple[str, ...]

@@ -1,0 +1,171 @@
+"""From what a call ended with to a `Failure`: by its codes, see `error_classes`, and by its words where they lie."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import grpc
+import urllib3.exceptions
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud.bigquery_storage_v1.types import RowError, StorageError
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+
+from bigquery.error_classes import (
+    BLOCKED,
+    GRPC_CODES,
+    HTTP_CODES,
+    NO_MEANING,
+    QUOTABLE,
+    REFUSALS,
+    REST_REASONS,
+    STORAGE_ERRORS,
+    STREAM,
+    TRANSIENT,
+    Grpc,
+    StorageCode,
+)
+from bigquery.row_errors import LONGEST, without_values
+from delivery.destination import AlreadyThere
+from delivery.errors import ErrorClass, Failure
+
+# gRPC turns a reset connection and a proxy's HTTP status into codes of its own; its words give it away.
+_FROM_TRANSPORT = re.compile(r"RST_STREAM|http2|HTTP/2|Stream removed|Socket closed|Connection reset", re.IGNORECASE)
+
+# Of TLS: a machine without a battery-backed clock starts in the past.
+_CERTIFICATE_DATES = re.compile(r"certificate (is not yet valid|has expired)", re.IGNORECASE)
+
+# gRPC's words where no token could be had; the call ends as UNAVAILABLE before anything is sent.
+_NO_TOKEN = "Getting metadata from plugin failed"  # noqa: S105 -- not a password
+
+# Of the token server: it says invalid_grant both for a key that is gone and for a token of another time.
+_KEY_IS_GONE = re.compile(r"signature|account not found|disabled|deleted", re.IGNORECASE)
+_TOKEN_SERVER_TROUBLE = re.compile(
+    r"ConnectionPool|Max retries exceeded|Connection aborted|timed out|internal_failure|server_error|unavailable",
+    re.IGNORECASE,
+)
+
+_CLOCK_WRONG = Failure(TRANSIENT, "clock wrong: set this machine's clock", definite=False)
+_NO_TOKEN_SERVER = Failure(TRANSIENT, "Google's token server can't be reached", definite=False)
+
+
+def status_of(call: grpc.Call) -> Status:
+    """What a failed call ended with, in the form that an answer carries its `error` in.
+
+    The details (StorageError) travel in a trailer of the call.
+    """
+    status = Status(code=call.code().value[0], message=call.details() or "")
+    for key, value in call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            try:
+                status.details.extend(Status.FromString(value).details)
+            except DecodeError:
+                continue  # a proxy's, not the service's: the code says enough
+    return status
+
+
+def of_append(
+    status: Status, row_errors: Sequence[RowError] = (), columns: Collection[str] = ()
+) -> AlreadyThere | Failure:
+    """Classify the error of an append, whether the call ended with it or an answer carried it.
+
+    `columns` are names that may be quoted in the reason of a bad row.
+    """
+    code, storage_code = _codes(status)
+    if code is Grpc.ALREADY_EXISTS or storage_code is StorageCode.OFFSET_ALREADY_EXISTS:
+        return AlreadyThere()
+    if row_errors:  # none of the request's rows was written; the list may be incomplete
+        bad_rows = {
+            error.index: f"BigQuery can't take it: {without_values(error.message, columns)}" for error in row_errors
+        }
+        return Failure(ErrorClass.BAD_ROW, f"BigQuery can't take {len(bad_rows)} of the rows", True, bad_rows)
+    if code is Grpc.INVALID_ARGUMENT and "row_errors" in status.message:
+        # Rows are guilty, but the list didn't fit into the answer: only smaller batches tell which.
+        return Failure(ErrorClass.UNKNOWN, "BigQuery can't take some of the rows, and doesn't say which", True)
+    if code is Grpc.NOT_FOUND and not storage_code:
+        # The stream or its table. A new stream tells which: without the table none can be made.
+        return Failure(STREAM, _reason("the stream or its table doesn't exist", code.name, status.message), True)
+    return _of_status(status)
+
+
+def of_exception(error: Exception) -> Failure:
+    """Classify what any other call raised, or the way to the service did."""
+    if _CERTIFICATE_DATES.search(str(error)):
+        return _CLOCK_WRONG
+    match error:
+        case api.GoogleAPICallError(response=grpc.Call() as call):
+            return _of_status(status_of(call))
+        case api.GoogleAPICallError():
+            return _of_http(error)
+        case auth.TransportError():
+            return _NO_TOKEN_SERVER
+        case auth.RefreshError():
+            return _NO_TOKEN_SERVER if error.retryable else _of_refusal_of_token(str(error))
+        case auth.DefaultCredentialsError():
+            return Failure(BLOCKED, "no Google credentials: set BQ_CREDENTIALS_PATH to a service account file", False)
+        case OSError() | urllib3.exceptions.HTTPError():  # sockets, DNS, TLS, timeouts, and all of requests'
+            return Failure(TRANSIENT, f"BigQuery can't be reached ({_innermost(error)})", definite=False)
+        case _:
+            error_class, meaning = NO_MEANING
+            return Failure(error_class, f"{meaning} ({type(error).__name__})", definite=False)
+
+
+def _of_status(status: Status) -> Failure:
+    code, storage_code = _codes(status)
+    if _CERTIFICATE_DATES.search(status.message):
+        return _CLOCK_WRONG
+    if _NO_TOKEN in status.message:
+        return _of_refusal_of_token(status.message)
+    from_transport = bool(_FROM_TRANSPORT.search(status.message))
+    error_class, meaning = STORAGE_ERRORS.get(storage_code) or GRPC_CODES.get(code, NO_MEANING)
+    if code is Grpc.UNKNOWN and from_transport:
+        error_class, meaning = TRANSIENT, "the connection broke"
+    if code is Grpc.FAILED_PRECONDITION and not storage_code and "stream" in status.message.lower():
+        error_class, meaning = STREAM, "the stream takes no more rows"
+    name = storage_code.name if storage_code else code.name
+    definite = code in REFUSALS and not from_transport
+    return Failure(error_class, _reason(meaning, name, status.message), definite)
+
+
+def _codes(status: Status) -> tuple[grpc.StatusCode, StorageCode]:
+    code = next((code for code in grpc.StatusCode if code.value[0] == status.code), Grpc.UNKNOWN)
+    for detail in status.details:
+        if detail.Is(StorageError.pb().DESCRIPTOR):
+            return code, StorageCode(StorageError.deserialize(detail.value).code)
+    return code, StorageCode.STORAGE_ERROR_CODE_UNSPECIFIED
+
+
+def _of_http(error: api.GoogleAPICallError) -> Failure:
+    details: Any = error.errors[0] if error.errors and isinstance(error.errors[0], Mapping) else {}
+    reason = details.get("reason", "")
+    code = error.code or 0
+    error_class, meaning = REST_REASONS.get(reason) or HTTP_CODES.get(code, NO_MEANING)
+    said = details.get("message") or error.message or ""
+    # A client error in BigQuery's own form is a refusal; anything else may be a proxy's.
+    definite = bool(reason) and 400 <= code < 500
+    return Failure(error_class, _reason(meaning, reason or f"HTTP {code}", said), definite)
+
+
+def _of_refusal_of_token(message: str) -> Failure:
+    if "invalid_grant" in message:
+        if _KEY_IS_GONE.search(message):
+            return Failure(BLOCKED, "the service account or its key is gone (invalid_grant): make a new key", False)
+        return _CLOCK_WRONG
+    if _TOKEN_SERVER_TROUBLE.search(message):
+        return _NO_TOKEN_SERVER
+    return Failure(BLOCKED, "Google refuses the service account: check the file at BQ_CREDENTIALS_PATH", False)
+
+
+def _innermost(error: BaseException) -> str:
+    """The name of the error that it began with: requests wraps urllib3's, which wraps the socket's."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return type(error).__name__
+
+
+def _reason(meaning: str, code: str, message: str) -> str:
+    said = message.strip().partition("\n")[0]
+    if code not in QUOTABLE:
+        said = without_values(said, ())
+    return f"{meaning} ({code}: {said})"[:LONGEST] if said else f"{meaning} ({code})"

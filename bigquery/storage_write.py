@@ -1,0 +1,139 @@
+"""The Storage Write API as a destination: a COMMITTED stream, Arrow rows, an offset on every append."""
+
+import threading
+from typing import Protocol, cast
+
+import grpc
+import pyarrow as pa
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery_storage_v1.types import (
+    AppendRowsRequest,
+    AppendRowsResponse,
+    ArrowRecordBatch,
+    ArrowSchema,
+    WriteStream,
+)
+from google.rpc.status_pb2 import Status
+
+from bigquery import classify
+from bigquery.append_call import AppendCall, NoAnswer
+from bigquery.connect import VERSION, Clients
+from bigquery.lookup import Lookup
+from config.settings import Settings
+from delivery.destination import Appended, AppendResult, Count, FinalizeResult, Missing, NoCount
+from delivery.errors import DestinationError, ErrorClass, Failure
+from delivery.rows import Encoded, SentRows
+from mapping.schema import BigQueryTable
+
+CALL_SECONDS = 30.0  # deadline of creating and finalizing a stream
+TRACE_ID = f"bq-sync:{VERSION}"
+
+
+class ArrowEncoded(Protocol):
+    """Rows as `mapping` encodes them for this destination."""
+
+    @property
+    def record_batch(self) -> pa.RecordBatch: ...
+
+
+class StorageWrite:
+    """A table that is written to through streams; implements `delivery.destination.Destination`.
+
+    One append at a time. The connection stays open between appends, and is closed after `idle_seconds` without one:
+    Google limits how many may be open in a region, and closes them itself after 600 s. `close` may be called by another
+    thread, and ends an append that is waiting for its answer; the next one opens a new connection.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        settings: Settings,
+        table: BigQueryTable,
+        *,
+        deadline_seconds: float = 60.0,
+        idle_seconds: float = 60.0,
+    ) -> None:
+        self._client = clients.write
+        self._parent = f"projects/{settings.project_id}/datasets/{settings.dataset_id}/tables/{table.name}"
+        self._lookup = Lookup(clients.rest, settings, table)
+        self._deadline_seconds = deadline_seconds
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()  # of the two below: `close` comes from another thread
+        self._call: AppendCall | None = None
+        self._call_is_for: tuple[str, pa.Schema] | None = None
+
+    def open(self) -> str:
+        try:
+            stream = self._client.create_write_stream(
+                parent=self._parent,
+                write_stream=WriteStream(type_=WriteStream.Type.COMMITTED),
+                retry=None,
+                timeout=CALL_SECONDS,
+            )
+        except Exception as error:
+            raise DestinationError(classify.of_exception(error)) from error
+        return str(stream.name)
+
+    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+        batch = cast(ArrowEncoded, rows).record_batch
+        try:
+            answer = self._ask(stream, offset, batch)
+        except NoAnswer as error:
+            self.close()
+            return Failure(ErrorClass.TRANSIENT, str(error), definite=False)
+        except grpc.RpcError as error:
+            self.close()
+            return classify.of_append(classify.status_of(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it was, the caller has to know that the outcome is unknown
+            self.close()
+            return classify.of_exception(error)
+        if "error" not in answer:
+            return Appended()
+        self.close()  # the following requests of a call that had an error may fail for it
+        status: Status = AppendRowsResponse.pb(answer).error
+        return classify.of_append(status, answer.row_errors, batch.schema.names)
+
+    def finalize(self, stream: str) -> FinalizeResult:
+        self.close()
+        try:
+            answer = self._client.finalize_write_stream(name=stream, retry=None, timeout=CALL_SECONDS)
+        except NotFound:
+            return Missing()
+        except Exception as error:  # noqa: BLE001 -- as in send
+            failure = classify.of_exception(error)
+            # What can't be finalized for its state takes no more rows already.
+            return NoCount() if failure.error_class is ErrorClass.STREAM and failure.definite else failure
+        return Count(answer.row_count)
+
+    def look_up(self, rows: SentRows) -> frozenset[int]:
+        return self._lookup.places_there(rows)
+
+    def close(self) -> None:
+        with self._lock:
+            call, self._call = self._call, None
+        if call is not None:
+            call.hang_up()
+
+    def _ask(self, stream: str, offset: int, batch: pa.RecordBatch) -> AppendRowsResponse:
+        wanted = (stream, batch.schema)
+        request = AppendRowsRequest(
+            write_stream=stream,
+            offset=offset,
+            arrow_rows=AppendRowsRequest.ArrowData(
+                rows=ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes())
+            ),
+        )
+        with self._lock:
+            call = self._call
+            if call is None or not call.is_open or wanted != self._call_is_for:
+                if call is not None:
+                    call.hang_up()
+                # What only the first request of a call carries, and holds for all of them.
+                request.arrow_rows.writer_schema = ArrowSchema(serialized_schema=batch.schema.serialize().to_pybytes())
+                request.trace_id = TRACE_ID
+                request.default_missing_value_interpretation = (
+                    AppendRowsRequest.MissingValueInterpretation.DEFAULT_VALUE
+                )
+                call = AppendCall(self._client, stream, self._idle_seconds)
+                self._call, self._call_is_for = call, wanted
+        return call.ask(request, self._deadline_seconds)
