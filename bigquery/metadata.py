@@ -60,7 +60,7 @@ def server_time(rest_endpoint: str) -> datetime:
         DestinationError: no answer, or one without a date.
     """
     try:
-        with urllib.request.urlopen(rest_endpoint, timeout=CALL_SECONDS) as answer:  # noqa: S310 -- an https address
+        with urllib.request.urlopen(rest_endpoint, timeout=CALL_SECONDS) as answer:  # noqa: S310 -- Google's, or the emulator's
             headers = answer.headers
     except urllib.error.HTTPError as error:  # which status doesn't matter: every answer is dated
         headers = error.headers

@@ -1,18 +1,11 @@
 """The Storage Write API as a destination: a COMMITTED stream, Arrow rows, an offset on every append."""
 
 import threading
-from typing import Protocol, cast
 
 import grpc
 import pyarrow as pa
 from google.api_core.exceptions import NotFound
-from google.cloud.bigquery_storage_v1.types import (
-    AppendRowsRequest,
-    AppendRowsResponse,
-    ArrowRecordBatch,
-    ArrowSchema,
-    WriteStream,
-)
+from google.cloud.bigquery_storage_v1.types import AppendRowsRequest, AppendRowsResponse, WriteStream
 from google.rpc.status_pb2 import Status
 
 from bigquery import classify
@@ -23,17 +16,11 @@ from config.settings import Settings
 from delivery.destination import Appended, AppendResult, Count, FinalizeResult, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure
 from delivery.rows import Encoded, SentRows
+from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 
 CALL_SECONDS = 30.0  # deadline of creating and finalizing a stream
 TRACE_ID = f"bq-sync:{VERSION}"
-
-
-class ArrowEncoded(Protocol):
-    """Rows as `mapping` encodes them for this destination."""
-
-    @property
-    def record_batch(self) -> pa.RecordBatch: ...
 
 
 class StorageWrite:
@@ -75,7 +62,8 @@ class StorageWrite:
         return str(stream.name)
 
     def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
-        batch = cast(ArrowEncoded, rows).record_batch
+        assert isinstance(rows, ArrowRows)  # what the Batcher encodes for this destination
+        batch = rows.record_batch
         try:
             answer = self._ask(stream, offset, batch)
         except NoAnswer as error:
@@ -116,20 +104,15 @@ class StorageWrite:
 
     def _ask(self, stream: str, offset: int, batch: pa.RecordBatch) -> AppendRowsResponse:
         wanted = (stream, batch.schema)
-        request = AppendRowsRequest(
-            write_stream=stream,
-            offset=offset,
-            arrow_rows=AppendRowsRequest.ArrowData(
-                rows=ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes())
-            ),
-        )
+        request = AppendRowsRequest(write_stream=stream, offset=offset)
+        request.arrow_rows.rows.serialized_record_batch = batch.serialize().to_pybytes()
         with self._lock:
             call = self._call
             if call is None or not call.is_open or wanted != self._call_is_for:
                 if call is not None:
                     call.hang_up()
                 # What only the first request of a call carries, and holds for all of them.
-                request.arrow_rows.writer_schema = ArrowSchema(serialized_schema=batch.schema.serialize().to_pybytes())
+                request.arrow_rows.writer_schema.serialized_schema = batch.schema.serialize().to_pybytes()
                 request.trace_id = TRACE_ID
                 request.default_missing_value_interpretation = (
                     AppendRowsRequest.MissingValueInterpretation.DEFAULT_VALUE

@@ -7,10 +7,9 @@ It keeps rows as the real service does (COMMITTED streams, offsets, all or none 
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,20 +33,6 @@ Code = grpc.StatusCode
 StorageCode = StorageError.StorageErrorCode
 
 Fault = Callable[["FakeBigQueryWrite", AppendRowsRequest, Any], AppendRowsResponse | None]
-
-
-@dataclass(frozen=True)
-class EncodedBatch:
-    """Rows as StorageWrite takes them."""
-
-    record_batch: pa.RecordBatch
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.record_batch.nbytes)
-
-    def take(self, places: Sequence[int]) -> "EncodedBatch":
-        return EncodedBatch(self.record_batch.take(list(places)))
 
 
 def storage_status(code: grpc.StatusCode, storage_code: int = 0, message: str = "no") -> Status:

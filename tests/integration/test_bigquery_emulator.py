@@ -18,9 +18,9 @@ from config.settings import Settings
 from delivery.destination import AlreadyThere, Appended, Count, Missing
 from delivery.errors import DestinationError, ErrorClass, Failure
 from delivery.rows import SentRow, SentRows
+from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryColumn, BigQueryTable
 from sandbox.emulator import Emulator
-from tests.fakes.append_rows import EncodedBatch
 
 pytestmark = pytest.mark.integration
 
@@ -83,8 +83,8 @@ def event(number: int, fid: str = "f1", at: datetime = NOON) -> dict[str, object
     }
 
 
-def encoded(*rows: dict[str, object]) -> EncodedBatch:
-    return EncodedBatch(pa.RecordBatch.from_pylist(list(rows), EVENTS))
+def encoded(*rows: dict[str, object]) -> ArrowRows:
+    return ArrowRows(pa.RecordBatch.from_pylist(list(rows), EVENTS))
 
 
 def sent(*rows: dict[str, object]) -> SentRows:
@@ -205,7 +205,7 @@ def test_look_up_compares_nulls_and_every_type(settings: Settings, clients: Clie
     rows = [full] + [(*full[:n], None, *full[n + 1 :]) for n in range(len(full))]  # each with one NULL
     schema = pa.schema([(name, arrow) for name, (_, arrow, _) in columns.items()])
     written = [dict(zip(columns, row, strict=True)) for row in rows]
-    batch = EncodedBatch(pa.RecordBatch.from_pylist(written, schema))
+    batch = ArrowRows(pa.RecordBatch.from_pylist(written, schema))
     identity = tuple(columns)[:-1]
     asked = SentRows(identity, "day", tuple(SentRow(n, row[:-1], row[-1]) for n, row in enumerate(rows)))
     assert destination.look_up(asked) == frozenset()
@@ -224,7 +224,7 @@ def test_look_up_in_a_table_without_partitions(settings: Settings, clients: Clie
     clients.rest.create_table(table, timeout=10)
     described = metadata.read_table(clients.rest, settings, "plain")
     destination = StorageWrite(clients, settings, described)
-    batch = EncodedBatch(pa.record_batch({"k": pa.array([1, 3], pa.int64())}))
+    batch = ArrowRows(pa.record_batch({"k": pa.array([1, 3], pa.int64())}))
     assert destination.send(destination.open(), 0, batch) == Appended()
     asked = SentRows(("k",), None, tuple(SentRow(n, (n,)) for n in range(4)))
     assert Lookup(clients.rest, settings, described).places_there(asked) == {1, 3}

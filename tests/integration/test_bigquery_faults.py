@@ -18,11 +18,11 @@ from bigquery.storage_write import StorageWrite
 from config.settings import Settings
 from delivery.destination import AlreadyThere, Appended, Count, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure
+from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 from tests.fakes.append_rows import (
     Code,
     CountingRelay,
-    EncodedBatch,
     FakeBigQueryWrite,
     Fault,
     StorageCode,
@@ -45,8 +45,8 @@ SETTINGS = Settings.model_validate(
 )
 
 
-def rows(*ids: int) -> EncodedBatch:
-    return EncodedBatch(pa.record_batch({"id": pa.array(ids, pa.int64())}))
+def rows(*ids: int) -> ArrowRows:
+    return ArrowRows(pa.record_batch({"id": pa.array(ids, pa.int64())}))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_one_call_carries_many_appends(server: FakeBigQueryWrite, bigquery: Stor
 def test_another_schema_or_stream_gets_a_call_of_its_own(
     server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str
 ) -> None:
-    with_name = EncodedBatch(pa.record_batch({"id": pa.array([2], pa.int64()), "name": ["b"]}))
+    with_name = ArrowRows(pa.record_batch({"id": pa.array([2], pa.int64()), "name": ["b"]}))
     other = bigquery.open()
     assert bigquery.send(stream, 0, rows(1)) == Appended()
     assert bigquery.send(stream, 1, with_name) == Appended()
@@ -226,13 +226,17 @@ def test_nobody_listens() -> None:
     assert (sent.error_class, sent.definite) == (ErrorClass.TRANSIENT, False)
 
 
-def test_threads_dont_pile_up(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
-    bigquery.send(stream, 0, rows(0))
-    before = threading.active_count()
-    for offset in range(1, 20):
-        server.faults.append(end_with(storage_status(Code.UNAVAILABLE)))
-        bigquery.send(stream, offset, rows(offset))
-    assert threading.active_count() <= before + 2
+def test_failed_calls_leave_no_thread_behind(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
+    before = set(threading.enumerate())
+    server.faults += [end_with(storage_status(Code.UNAVAILABLE))] * 5
+    for _ in range(6):
+        sent = bigquery.send(stream, 0, rows(1))
+    assert sent == Appended()
+    bigquery.close()
+    feeding = [thread for thread in set(threading.enumerate()) - before if "request_iterator" in thread.name]
+    for thread in feeding:  # gRPC's, which take a call's requests from us
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in feeding)
 
 
 @pytest.mark.parametrize(
