@@ -1,0 +1,82 @@
+"""One table's mapping, compiled: what the actors use."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from delivery.rows import Key
+from mapping import arrow
+from mapping.arrow import ArrowRows
+from mapping.key import KeyOf
+from mapping.origins import Make
+from mapping.row import BadRow, Layout, Row
+from mapping.schema import BigQueryTable
+from mapping.values import Unfit
+
+
+class RowReader:
+    """Makes rows of source rows.
+
+    Args:
+        makers: what makes each BigQuery column, in the order of the layout.
+    """
+
+    def __init__(self, layout: Layout, makers: Sequence[Make]) -> None:
+        self._layout = layout
+        self._cells = tuple(zip(layout.shape, makers, strict=True))
+
+    def row(self, values: Sequence[object]) -> Row:
+        made: list[object] = []
+        try:
+            for _name, make in self._cells:
+                made.append(make(values))
+        except Unfit as unfit:
+            raise BadRow(self._cells[len(made)][0], str(unfit)) from None
+        return self._layout.row(made)
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """How one table's rows become BigQuery rows; made by `compile_mapping`.
+
+    `source_columns` is what a reader selects of a row, in this order: the primary key first, each once.
+    `partition_column` is None where BigQuery alone decides the partition: then nothing can be looked up by it.
+    `unmapped_source_columns` and `unmapped_destination_columns` are carried by nothing; BigQuery columns with a
+    default don't count. `warnings` are for `check`: what may surprise, each in a sentence.
+    """
+
+    name: str
+    key_column: str
+    source_columns: tuple[str, ...]
+    identity_columns: tuple[str, ...]
+    partition_column: str | None
+    unmapped_source_columns: tuple[str, ...]
+    unmapped_destination_columns: tuple[str, ...]
+    warnings: tuple[str, ...]
+    destination: BigQueryTable
+    read_key: KeyOf = field(repr=False)
+    read_row: Callable[[Sequence[object]], Row] = field(repr=False)
+    read_payload: Callable[[Key, str], Row] = field(repr=False)
+
+    def key_of(self, record_id: str) -> Key | None:
+        """The key that a queue item's record id means ('007' is 7); None: no row of this table can have it."""
+        return self.read_key(record_id)
+
+    def row(self, values: Sequence[object]) -> Row:
+        """The BigQuery row of a source row, given the values of `source_columns`.
+
+        Raises:
+            BadRow: BigQuery can't take it.
+        """
+        return self.read_row(values)
+
+    def payload(self, key: Key, text: str) -> Row:
+        """The BigQuery row of a queue item's payload.
+
+        Raises:
+            BadRow: BigQuery can't take it.
+        """
+        return self.read_payload(key, text)
+
+    def encode(self, rows: Sequence[Row]) -> ArrowRows:
+        """The rows, at least one and all of one shape, as they go over the wire."""
+        return arrow.encode(arrow.arrow_schema(self.destination, rows[0].shape), rows)
