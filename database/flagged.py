@@ -1,0 +1,157 @@
+"""Rows that wait by their flag: how many, and since when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Any
+
+from sqlalchemy import (
+    CHAR,
+    Connection,
+    Select,
+    TableClause,
+    and_,
+    cast,
+    collate,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.sql import quoted_name
+
+from config.settings import TableSettings
+from database.counting import CAP, Count, count
+from database.identifiers import quote
+from database.schema import queue
+from delivery.ledger import ItemStatus
+
+# An INSERT item in one of these decides about its row (`delivery.triage`): the row isn't counted beside it.
+DECIDING = (ItemStatus.PENDING, ItemStatus.SYNCING, ItemStatus.FAILED, ItemStatus.ABANDONED)
+
+AGED_ROWS = 1000  # of more than CAP rows, so many with the smallest keys say how old the oldest is
+
+_COLUMNS = """
+SELECT column_name AS name, data_type AS what FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = :name
+"""
+
+_INDEXES = """
+SELECT column_name AS name, index_name AS what FROM information_schema.statistics
+WHERE table_schema = DATABASE() AND table_name = :name AND seq_in_index = 1 AND column_name IS NOT NULL
+"""
+
+
+class UnpreparedError(Exception):
+    """The source table lacks what its settings name; says what, and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A source table whose waiting rows can be found, by names that the catalogue has."""
+
+    name: str
+    primary_key: str
+    flag: str
+    index: str  # begins with the flag
+    age_column: str | None
+    age_zone: tzinfo  # of the age column's values
+
+    def waiting(self) -> Select[Any]:
+        """Key and age of each row whose flag is FALSE. The index has them in the order of their keys."""
+        names = [name for name in (self.primary_key, self.flag, self.age_column) if name is not None]
+        source: TableClause = table(
+            quoted_name(self.name, quote=True),
+            *(column(quoted_name(name, quote=True)) for name in dict.fromkeys(names)),
+        )
+        age = literal_column("NULL") if self.age_column is None else source.c[self.age_column]
+        return (
+            select(source.c[self.primary_key].label("record"), age.label("age"))
+            .with_hint(source, f"FORCE INDEX ({quote(self.index)})", "mysql")
+            .where(source.c[self.flag] == literal_column("0"))
+        )
+
+
+def find_flagged(connection: Connection, name: str, settings: TableSettings, zone: tzinfo | None) -> Flagged | None:
+    """Check the configured names against the catalogue. None: the table is fed by the queue alone.
+
+    Args:
+        zone: what DATETIME columns are in; where the configuration doesn't say, the server's is UTC.
+
+    Raises:
+        UnpreparedError: the catalogue lacks one of them.
+    """
+    types = _by_name(connection, _COLUMNS, name)
+    if not types:
+        raise UnpreparedError(f"{name}: the database has no such table: create it, or take it out of `tables`")
+    for wanted in (settings.primary_key, settings.age_column):
+        if wanted is not None and wanted.lower() not in types:
+            raise UnpreparedError(f"{name}: the table has no column {wanted}: correct its settings")
+    if settings.synced_flag is None:
+        return None
+    indexes, flag = _by_name(connection, _INDEXES, name), settings.synced_flag.lower()
+    if flag not in types or flag not in indexes:
+        lacking = "column" if flag not in types else "index on"
+        raise UnpreparedError(f"{name}: the table has no {lacking} {settings.synced_flag}: run `bq-sync migrate`")
+    is_utc = settings.age_column is not None and types[settings.age_column.lower()] == "timestamp"
+    return Flagged(
+        name=name,
+        primary_key=settings.primary_key,
+        flag=settings.synced_flag,
+        index=indexes[flag],
+        age_column=settings.age_column,
+        age_zone=UTC if is_utc or zone is None else zone,  # TIMESTAMPs are UTC in our sessions
+    )
+
+
+def count_flagged(connection: Connection, flagged: Flagged, deciding: int) -> tuple[Count, datetime | None]:
+    """How many rows wait by their flag, without those that an item decides about, and since when the oldest does.
+
+    Up to CAP rows are looked at one by one. Of more, the number is the estimated rows less the items; the age is that
+    of some rows with the smallest keys. A row whose item spells its key in another way ('007') is counted beside it.
+
+    Args:
+        deciding: how many items the table has in a DECIDING status.
+    """
+    rows = count(connection, flagged.waiting())
+    undecided, oldest = _undecided(connection, flagged, AGED_ROWS if rows.is_estimate else CAP)
+    if rows.is_estimate:
+        undecided = max(rows.rows - deciding, undecided)
+    return Count(undecided, rows.is_estimate), _instant(oldest, flagged.age_zone)
+
+
+def _undecided(connection: Connection, flagged: Flagged, limit: int) -> tuple[int, object]:
+    """Of the waiting rows with the smallest keys those that no item decides about: how many, and the smallest age."""
+    row = flagged.waiting().limit(limit).subquery("waiting")
+    decides = and_(
+        queue.c.table_name == flagged.name,
+        queue.c.record_id == collate(cast(row.c.record, CHAR), "utf8mb4_bin"),
+        queue.c.operation == "INSERT",
+        queue.c.sync_status.in_(DECIDING),
+    )
+    query = (
+        select(func.count(), func.min(row.c.age))
+        .select_from(row.outerjoin(queue, decides))
+        .with_hint(queue, "FORCE INDEX (bq_sync_queue_table_record)", "mysql")
+        .where(queue.c.id.is_(None))
+    )
+    undecided, oldest = connection.execute(query).one()
+    return undecided, oldest
+
+
+def _by_name(connection: Connection, query: str, table_name: str) -> Mapping[str, str]:
+    """What the catalogue says of a table's columns, by their names in lower case: they have no case in the database."""
+    return {row.name.lower(): row.what for row in connection.execute(text(query), {"name": table_name})}
+
+
+def _instant(value: object, zone: tzinfo) -> datetime | None:
+    """The instant that a DATETIME, TIMESTAMP or DATE is; None for any other type of column."""
+    match value:
+        case datetime():
+            return value.replace(tzinfo=zone)
+        case date():
+            return datetime.combine(value, time(), zone)
+        case _:
+            return None

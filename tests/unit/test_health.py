@@ -1,0 +1,108 @@
+"""Health: every threshold from both sides, and the reasons in words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from database.counting import Count
+from database.status import UNPREPARED, Status, TableStatus
+from operations.health import DISABLED, Health, Level, Thresholds, judge
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WELL = TableStatus("running", owner_alive=True, pending=Count(3), oldest_pending_age_seconds=4.0, synced=100)
+
+
+def health(*tables: TableStatus, now: datetime = NOW, problems: tuple[str, ...] = ()) -> Health:
+    names = ("logs", "summaries")
+    return judge(Status(NOW, dict(zip(names, tables, strict=False)), problems), now, Thresholds())
+
+
+def test_all_is_well() -> None:
+    assert health(WELL, WELL) == Health(Level.HEALTHY)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        replace(WELL, pending=Count(1000)),
+        replace(WELL, failed=Count(10)),
+        replace(WELL, oldest_pending_age_seconds=300.0),
+        replace(WELL, oldest_pending_age_seconds=-30.0),
+        replace(WELL, oldest_pending_age_seconds=None),
+        replace(WELL, state="waiting", reason="the network is down"),
+        replace(WELL, state="recovering"),
+    ],
+)
+def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
+    assert health(table) == Health(Level.HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("table", "level", "reason"),
+    [
+        (replace(WELL, pending=Count(1001)), Level.DEGRADED, "1,001 rows pending, more than 1,000"),
+        (
+            replace(WELL, pending=Count(1_200_000, is_estimate=True)),
+            Level.DEGRADED,
+            "about 1,200,000 rows pending, more than 1,000",
+        ),
+        (
+            replace(WELL, failed=Count(11)),
+            Level.UNHEALTHY,
+            "11 rows failed, more than 10: see their errors, then retry them or give them up",
+        ),
+        (
+            replace(WELL, oldest_pending_age_seconds=301.0),
+            Level.DEGRADED,
+            "logs: the oldest pending row is 5 min old (limit: 5 min)",
+        ),
+        (
+            replace(WELL, state="waiting", reason="the network is down", oldest_pending_age_seconds=7_200.0),
+            Level.DEGRADED,
+            "logs: the oldest pending row is 2 h old (limit: 5 min); waiting: the network is down",
+        ),
+        (
+            replace(WELL, oldest_pending_age_seconds=-32_400.0),
+            Level.DEGRADED,
+            "logs: a pending row is 9 h in the future: check the clocks and database_timezone",
+        ),
+        (replace(WELL, state="blocked", reason="no such table"), Level.UNHEALTHY, "logs is blocked: no such table"),
+        (replace(WELL, owner_alive=False), Level.UNHEALTHY, "no worker is running for logs: start `bq-sync worker`"),
+    ],
+)
+def test_beyond_it_there_is_a_reason(table: TableStatus, level: Level, reason: str) -> None:
+    assert health(table) == Health(level, (reason,))
+
+
+def test_thresholds_are_for_the_whole_site() -> None:
+    half = replace(WELL, pending=Count(600))
+    assert health(half, half).reasons == ("1,200 rows pending, more than 1,000",)
+
+
+def test_what_a_dead_worker_noted_last_is_no_reason_of_its_own() -> None:
+    dead = replace(WELL, owner_alive=False, state="blocked", reason="no such table")
+    assert health(dead, dead).reasons == ("no worker is running for logs, summaries: start `bq-sync worker`",)
+
+
+def test_a_database_that_isnt_ready_is_one_reason_not_one_for_each_table() -> None:
+    table = TableStatus(UNPREPARED, "run migrate")
+    assert health(table, table, problems=("run migrate",)) == Health(Level.UNHEALTHY, ("run migrate",))
+
+
+def test_clocks_that_differ() -> None:
+    assert health(WELL, now=NOW + timedelta(seconds=30)) == Health(Level.HEALTHY)
+    for now in (NOW + timedelta(minutes=10), NOW - timedelta(minutes=10)):
+        reason = "the clocks of this machine and the database are 10 min apart: set the one that is wrong"
+        assert health(WELL, now=now) == Health(Level.DEGRADED, (reason,))
+
+
+def test_the_worst_comes_first() -> None:
+    both = replace(WELL, failed=Count(11), pending=Count(2000))
+    assert health(both).level is Level.UNHEALTHY
+    assert ["failed" in reason for reason in health(both).reasons] == [True, False]
+
+
+def test_disabled_says_how_to_enable_it() -> None:
+    assert DISABLED.level is Level.DEGRADED
+    assert "BQ_SYNC_ENABLED=true" in DISABLED.reasons[0]
