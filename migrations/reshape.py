@@ -98,12 +98,12 @@ def read_shape(connection: Connection, table: str) -> Shape:
     _, statement = connection.execute(text(f"SHOW CREATE TABLE {quote(table)}")).one()
     found = connection.execute(
         text(
-            "SELECT column_name, collation_name FROM information_schema.columns"
+            "SELECT column_name AS name, collation_name AS collation FROM information_schema.columns"
             " WHERE table_schema = DATABASE() AND table_name = :table"
         ),
         {"table": table},
     )
-    collations: dict[str, str | None] = dict(found.tuples().all())
+    collations: dict[str, str | None] = {row.name: row.collation for row in found}
     columns: dict[str, Column] = {}
     indexes: dict[str, str] = {}
     for line in statement.splitlines()[1:]:

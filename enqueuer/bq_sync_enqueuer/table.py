@@ -15,9 +15,8 @@ queue = Table(
     Column("table_name", String(64), nullable=False),
     Column("record_id", String(255, collation="utf8mb4_bin"), nullable=False),
     Column("operation", Enum(*OPERATIONS), nullable=False, server_default="INSERT"),
-    Column(
-        "payload", LONGTEXT, nullable=True
-    ),  # JSON text, kept as the producer wrote it: bq-sync judges it, row by row
+    # JSON text, kept as the producer wrote it: bq-sync judges it, row by row.
+    Column("payload", LONGTEXT, nullable=True),
     Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=text("CURRENT_TIMESTAMP(6)")),
     Column("synced_at", TIMESTAMP(fsp=6), nullable=True),
     Column("sync_status", Enum(*STATUSES), nullable=False, server_default="pending"),
