@@ -16,11 +16,11 @@ def site_id(engine: Engine, configured: str) -> str:
     """
     if configured:
         return configured
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         kept = connection.scalar(select(site.c.site_id))
-        if kept is None:
-            # Two workers may come here at once: the first one's id stays.
-            connection.execute(insert(site).prefix_with("IGNORE").values(only=1, site_id=secrets.token_hex(6)))
-            connection.commit()
-            kept = connection.scalar(select(site.c.site_id))
-    return str(kept)
+    if kept is not None:
+        return str(kept)
+    with engine.begin() as connection:
+        # Two workers may come here at once: the first one's id stays.
+        connection.execute(insert(site).prefix_with("IGNORE").values(only=1, site_id=secrets.token_hex(6)))
+    return site_id(engine, configured)

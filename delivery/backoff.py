@@ -1,6 +1,6 @@
 """How long to wait before the next attempt: one rule for BigQuery and for SQL."""
 
-import random
+from random import Random, SystemRandom
 from dataclasses import dataclass, field
 
 FIRST_SECONDS = 5.0
@@ -17,7 +17,7 @@ class Backoff:
 
     first: float = FIRST_SECONDS
     longest: float = LONGEST_SECONDS
-    random: random.Random = field(default_factory=random.SystemRandom)
+    random: Random = field(default_factory=SystemRandom)
     attempts: int = 0
 
     @classmethod
