@@ -68,5 +68,5 @@ def destination_problems(settings: TableSettings, destination: BigQueryTable) ->
 def nearest(name: str, names: Collection[str]) -> str:
     """A hint at a name that may be meant, to stand before the fix; empty where none is near."""
     folded = {known.casefold(): known for known in names}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
     return f"did you mean {folded[near[0]]}? else " if near else ""
