@@ -1,0 +1,46 @@
+"""Time that passes only when a test lets it."""
+
+import heapq
+import itertools
+
+from actors.parts import Recipient
+
+
+class FakeClock:
+    """Starts at 1000 s, so that differences to the past stay positive."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class FakeScheduler:
+    """Keeps messages for later, and delivers them, in the order they are due, while a test advances the clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._waiting: list[tuple[float, int, Recipient, object]] = []
+        self._order = itertools.count()
+
+    def after(self, seconds: float, recipient: Recipient, message: object) -> None:
+        heapq.heappush(self._waiting, (self._clock.now + seconds, next(self._order), recipient, message))
+
+    @property
+    def delays(self) -> list[float]:
+        """How many seconds each waiting message still waits."""
+        return [due - self._clock.now for due, *_ in sorted(self._waiting, key=lambda entry: entry[:2])]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and deliver what becomes due, each at its own time."""
+        end = self._clock.now + seconds
+        while self._waiting and self._waiting[0][0] <= end:
+            self.deliver_next()
+        self._clock.now = end
+
+    def deliver_next(self) -> None:
+        """Let time pass until the next message is due, and deliver it."""
+        due, _, recipient, message = heapq.heappop(self._waiting)
+        self._clock.now = max(self._clock.now, due)
+        recipient.tell(message)

@@ -1,0 +1,46 @@
+"""Whoever is told things, and a way to run actors without threads."""
+
+from typing import Any, TypeVar
+
+import pykka
+
+T = TypeVar("T")
+
+
+class Inbox:
+    """A recipient that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[object] = []
+
+    def tell(self, message: object) -> None:
+        self.messages.append(message)
+
+    def take(self, kind: type[T]) -> list[T]:
+        """Remove and return the messages of this kind, in order."""
+        taken = [message for message in self.messages if isinstance(message, kind)]
+        self.messages = [message for message in self.messages if not isinstance(message, kind)]
+        return taken
+
+    def take_one(self, kind: type[T]) -> T:
+        """Remove and return the only message of this kind."""
+        (message,) = self.take(kind)
+        return message
+
+
+def pump(*actors: pykka.ThreadingActor) -> None:
+    """Let actors that were constructed, but not started, handle what they were told, until nothing is left.
+
+    An actor's own ref puts messages into its inbox whether its thread runs or not (pykka 4); here the test is the
+    thread. What an actor's code raises, the test sees.
+    """
+    while sum(_handle_all(actor) for actor in actors):
+        pass
+
+
+def _handle_all(actor: Any) -> int:
+    handled = 0
+    while not actor.actor_inbox.empty():
+        actor.on_receive(actor.actor_inbox.get().message)
+        handled += 1
+    return handled

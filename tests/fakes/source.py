@@ -1,0 +1,80 @@
+"""`delivery.source` over a database in memory."""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+
+from delivery.ledger import ItemStatus
+from delivery.rows import Key
+from delivery.source import QueuedItem, SourceError, SourceRow
+from delivery.triage import Item, RowState
+from mapping.key import key_of
+from tests.fakes.database import MemoryDatabase, StoredItem
+from tests.fakes.mapping import SOURCE
+
+
+class MemorySource:
+    """Reads rows and items of `database`.
+
+    `failures` are for the next calls, one each: True fails it.
+    """
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+        self._read_key = key_of(SOURCE.columns["id"])
+        self.failures: deque[bool] = deque()
+
+    def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
+        self._answer()
+        if not self._db.has_flag:
+            return []
+        unsynced = set(self._db.values) - self._db.flags - self._db.history - self._db.settling
+        return sorted(key for key in unsynced if after is None or key > after)[:limit]  # type: ignore[operator]  # keys of one table are of one type
+
+    def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
+        self._answer()
+        pending = [item for item in self._db.items.values() if item.status is ItemStatus.PENDING and item.id > after]
+        return [
+            QueuedItem(self._item(item), item.record_id, item.payload)
+            for item in sorted(pending, key=lambda item: item.id)[:limit]
+        ]
+
+    def resolve(self, items: Sequence[QueuedItem]) -> Mapping[int, Key]:
+        self._answer()
+        keys = {queued.item.id: self._read_key(queued.record_id) for queued in items}
+        return {item: key for item, key in keys.items() if key is not None}
+
+    def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
+        self._answer()
+        by_record = {str(key): key for key in keys}
+        inserts: dict[Key, list[Item]] = {}
+        for item in self._db.items.values():
+            if item.operation == "INSERT" and item.record_id in by_record:
+                inserts.setdefault(by_record[item.record_id], []).append(self._item(item))
+        return inserts
+
+    def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
+        self._answer()
+        there = [key for key in keys if key in self._db.values]
+        return {key: SourceRow(self._state(key), self._db.values[key], key in self._db.settling) for key in there}
+
+    def _state(self, key: Key) -> RowState:
+        if not self._db.has_flag:
+            return RowState.UNFLAGGED
+        if key in self._db.flags:
+            return RowState.SYNCED
+        return RowState.HISTORY if key in self._db.history else RowState.WAITING
+
+    def _item(self, item: StoredItem) -> Item:
+        return Item(
+            item.id,
+            item.operation,
+            item.status,
+            sent=item.status is ItemStatus.COMPLETED and item.batch_id is not None,
+            resend=item.resend,
+            has_payload=item.payload is not None,
+            age_seconds=self._db.clock.now - item.created_at,
+        )
+
+    def _answer(self) -> None:
+        if self.failures and self.failures.popleft():
+            raise SourceError("the database can't be reached")

@@ -1,0 +1,73 @@
+"""Which decision follows from which failure, after how many attempts."""
+
+import pytest
+
+from delivery.errors import ErrorClass, Failure
+from delivery.retry import Attempts, Decision, Hold, Recover, Reject, Repeat, decide
+
+
+def after(error_class: ErrorClass, made: int = 1, unknown: int = 0, rows: int = 100, **bad: str) -> Decision:
+    bad_rows = {int(place.removeprefix("row")): reason for place, reason in bad.items()}
+    failure = Failure(error_class, "reason", definite=unknown == 0, bad_rows=bad_rows)
+    return decide(failure, Attempts(made, unknown), rows)
+
+
+@pytest.mark.parametrize("made", [1, 2, 50])
+def test_transient_errors_are_repeated_however_long_they_last(made: int) -> None:
+    assert after(ErrorClass.TRANSIENT, made) == Repeat()
+
+
+@pytest.mark.parametrize("made", [1, 2, 50])
+def test_a_quota_is_waited_for_with_less(made: int) -> None:
+    assert after(ErrorClass.QUOTA, made) == Repeat(ease=True)
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.TRANSIENT, ErrorClass.QUOTA])
+@pytest.mark.parametrize("unknown", [1, 2])
+def test_a_batch_of_unknown_outcome_is_repeated_as_it_is(error_class: ErrorClass, unknown: int) -> None:
+    assert isinstance(after(error_class, made=unknown, unknown=unknown), Repeat)
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.UNKNOWN])
+def test_after_three_unknown_outcomes_recovery_decides_and_the_next_is_smaller(error_class: ErrorClass) -> None:
+    assert after(error_class, made=3, unknown=3) == Recover("reason", smaller=True)
+
+
+@pytest.mark.parametrize(("made", "unknown"), [(1, 0), (1, 1), (4, 2)])
+def test_trouble_with_the_stream_is_recoverys(made: int, unknown: int) -> None:
+    assert after(ErrorClass.STREAM, made, unknown) == Recover("reason")
+
+
+@pytest.mark.parametrize(("made", "unknown"), [(1, 0), (1, 1), (4, 2)])
+def test_a_blocked_table_is_probed_every_300_s_at_most(made: int, unknown: int) -> None:
+    assert after(ErrorClass.BLOCKED, made, unknown) == Hold("reason", probe_after=300.0)
+
+
+def test_bad_rows_are_taken_out() -> None:
+    assert after(ErrorClass.BAD_ROW, row3="bad") == Reject({3: "bad"})
+
+
+def test_bad_rows_are_taken_out_after_definite_refusals_too() -> None:
+    assert after(ErrorClass.BAD_ROW, made=4, row3="bad") == Reject({3: "bad"})
+
+
+def test_bad_rows_prove_nothing_after_an_attempt_of_unknown_outcome() -> None:
+    assert after(ErrorClass.BAD_ROW, made=2, unknown=1, row3="bad") == Recover("reason")
+
+
+@pytest.mark.parametrize("made", [1, 4])
+def test_an_unknown_error_is_repeated(made: int) -> None:
+    assert after(ErrorClass.UNKNOWN, made) == Repeat()
+
+
+def test_an_unknown_error_that_stays_halves_the_batch() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5) == Recover("reason", smaller=True)
+
+
+def test_an_unknown_error_of_a_single_row_holds_the_table() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5, rows=1) == Hold("reason")
+
+
+def test_attempts_are_counted_by_what_is_known_of_them() -> None:
+    attempts = Attempts().after(definite=True).after(definite=False).after(definite=True)
+    assert attempts == Attempts(made=3, unknown=1)
