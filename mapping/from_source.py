@@ -61,6 +61,8 @@ _FAMILY_OF = {data_type: family for family, data_types in _FAMILIES.items() for 
 
 def family(column: SourceColumn) -> Family | None:
     """None: a type that nothing is known of."""
+    if column.character_set == "binary":  # an ENUM or SET: the driver hands over its bytes
+        return Family.BYTES
     return _FAMILY_OF.get(column.data_type)
 
 

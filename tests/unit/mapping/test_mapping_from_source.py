@@ -1,5 +1,6 @@
 """Source values, as PyMySQL hands them over, as BigQuery values: every pair of types that goes together."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -157,6 +158,10 @@ def test_what_cannot_be_a_text_or_a_member() -> None:
 
 def test_an_unknown_type_has_no_family() -> None:
     assert family(source_column("c", "hologram(3)")) is None
+
+
+def test_a_choice_in_the_binary_character_set_comes_as_bytes() -> None:
+    assert family(replace(source_column("c", "enum('a')"), character_set="binary")) is Family.BYTES
 
 
 def test_every_family_goes_into_some_type() -> None:
