@@ -1,6 +1,7 @@
 """What is in flight in a pipeline, and how much more may be."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from delivery.finding import Found
 from delivery.rows import Key
@@ -9,6 +10,14 @@ from delivery.settle import RowRef
 PAGE_ROWS = 1000
 FIRST_GUESS = 8_000  # bytes of a row, until rows were seen
 ROW_BYTES = 200  # what a row costs in memory beyond its values
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Why a key is in flight: the item it was found by, if any. Another item of the key can't let go of it."""
+
+    item: int | None
+    nbytes: int
 
 
 class Room:
@@ -22,7 +31,7 @@ class Room:
     def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[Key] = ()) -> None:
         self._most_rows = most_rows
         self._most_bytes = most_bytes
-        self._keys: dict[Key, int] = dict.fromkeys(keys, ROW_BYTES)
+        self._keys = dict.fromkeys(keys, _Held(None, ROW_BYTES))
         self._items: set[int] = set()
         self._nbytes = ROW_BYTES * len(self._keys)
         self._row_bytes = float(FIRST_GUESS)
@@ -50,7 +59,7 @@ class Room:
         for row in found:
             nbytes = row.nbytes + ROW_BYTES
             self._row_bytes += (nbytes - self._row_bytes) / 100
-            self._keys[row.key] = nbytes
+            self._keys[row.key] = _Held(row.item, nbytes)
             self._nbytes += nbytes
             if row.item is not None:
                 self._items.add(row.item)
@@ -60,12 +69,13 @@ class Room:
         if row.item is not None:
             self._items.add(row.item)
         elif row.key is not None:
-            self._keys[row.key] = 0
+            self._keys[row.key] = _Held(None, 0)
 
     def free(self, rows: Iterable[RowRef]) -> None:
         """Let go of settled rows."""
         for row in rows:
             if row.item is not None:
                 self._items.discard(row.item)
-            if row.key is not None:
-                self._nbytes -= self._keys.pop(row.key, 0)
+            if row.key is not None and (held := self._keys.get(row.key)) is not None and held.item == row.item:
+                self._nbytes -= held.nbytes
+                del self._keys[row.key]
