@@ -160,7 +160,8 @@ class MariaDB:
             *_as_root(),
             LOG_FILE_SIZE,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # In a session of its own: Ctrl-C is the caller's business.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
             raise ChildError(f"mariadb-install-db failed in {self._data}:\n{done.stdout}{done.stderr}")
         self._init_file.write_text(

@@ -1,0 +1,48 @@
+# What people and CI run: `make` lists it.
+
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: help install mariadb demo test lint unit chaos
+
+help:
+	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
+	@echo "make demo                 a camera server, MariaDB, an emulator of BigQuery and bq-sync, until Ctrl-C"
+	@echo "make demo ROWS=1000       the same until so many rows have arrived and were compared [PORT=8322 for the API]"
+	@echo "make test                 lint, types and all tests"
+	@echo "make lint                 lint and types alone"
+	@echo "make unit                 the tests that need no server"
+	@echo "make chaos                the tests that kill and freeze processes"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard enqueuer/bq_sync_enqueuer/*)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "bq-sync needs Python 3.11 or newer: name one, as in make PYTHON=python3.12 install"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv > /dev/null 2>&1 \
+		|| { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install -q pip; } \
+		|| { echo "no virtual environment could be made: install python3-venv (apt-get install python3-venv)"; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt ./enqueuer --editable '.[dev]'
+	@touch $@
+
+mariadb:
+	@sh sandbox/install_mariadb.sh
+
+demo: install mariadb
+	@$(BIN)/python -m sandbox.demo $(if $(ROWS),--rows $(ROWS)) $(if $(PORT),--port $(PORT))
+
+test: install mariadb lint
+	$(BIN)/pytest -n $(JOBS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+unit: install
+	$(BIN)/pytest tests/unit
+
+chaos: install mariadb
+	$(BIN)/pytest tests/chaos
