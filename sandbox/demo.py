@@ -49,6 +49,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, help="end when so many rows have arrived, and compare them")
     parser.add_argument("--port", type=int, help="port of the API (default: a free one)")
     arguments = parser.parse_args()
+    if arguments.rows is not None and arguments.rows < 1:
+        parser.error("--rows (ROWS=) has to be 1 or more")
 
     began = time.monotonic()
     stopped = threading.Event()

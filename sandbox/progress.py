@@ -34,9 +34,13 @@ class Progress:
             return sum(connection.execute(count).scalar_one() for count in counts)
 
     def waiting(self) -> int:
-        """What bq-sync has still to do: flags to set, and queue items to complete."""
+        """What bq-sync has still to do: flags to set, queue items and batches to complete."""
         status: ColumnClause[str] = column("sync_status")
-        counts = [select(func.count()).select_from(table("bq_sync_queue")).where(status != "completed")]
+        state: ColumnClause[str] = column("state")
+        counts = [
+            select(func.count()).select_from(table("bq_sync_queue")).where(status != "completed"),
+            select(func.count()).select_from(table("bq_sync_batch")).where(state.in_(("begun", "appended"))),
+        ]
         for name, mapping in self._settings.tables.items():
             assert mapping.synced_flag is not None
             counts.append(select(func.count()).select_from(table(name)).where(column(mapping.synced_flag) == 0))
