@@ -67,9 +67,11 @@ class Flagged:
             *(column(quoted_name(name, quote=True)) for name in dict.fromkeys(names)),
         )
         age = literal_column("NULL") if self.age_column is None else source.c[self.age_column]
+        # The text of a hint is formatted twice, by SQLAlchemy and by the driver.
+        index = quote(self.index).replace("%", "%%%%")
         return (
             select(source.c[self.primary_key].label("record"), age.label("age"))
-            .with_hint(source, f"FORCE INDEX ({quote(self.index)})", "mysql")
+            .with_hint(source, f"FORCE INDEX ({index})", "mysql")
             .where(source.c[self.flag] == literal_column("0"))
         )
 

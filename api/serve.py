@@ -1,0 +1,97 @@
+"""The API on a socket."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from api.app import create_app
+from config.settings import Settings
+from database.engine import connect
+
+# A stop takes this long at most: requests under way get the first, what hangs even then is left behind by the second.
+GRACE_SECONDS = 2
+STOP_SECONDS = 3
+
+log = structlog.get_logger(__name__)
+
+
+class ApiServer:
+    """Serves the application on a thread of its own, which doesn't keep the process from ending.
+
+    Args:
+        port: 0 takes a free one; see `url`.
+
+    Raises:
+        OSError: the address can't be listened on.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self, ended: Callable[[], None]) -> None:
+        """`ended` is called when it serves no more, whatever the cause."""
+        self._thread = threading.Thread(target=self._serve, args=(ended,), name="api", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    def _serve(self, ended: Callable[[], None]) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            ended()
+
+
+def make_server(settings: Settings) -> ApiServer:
+    """The API as configured.
+
+    Raises:
+        SettingsError: there is no database, and bq-sync isn't disabled.
+        OSError: the address can't be listened on.
+    """
+    needs_database = settings.enabled or settings.database_url is not None
+    engine = connect(settings.require_database_url()) if needs_database else None
+    return ApiServer(create_app(settings, engine), settings.api_host, settings.api_port)
+
+
+def run_api(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. Raises what `make_server` does."""
+    server = make_server(settings)
+    ended, stopping = threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.start(ended.set)
+    log.info("the API listens", url=server.url)
+    ended.wait()
+    server.stop()
+    return 0 if stopping.is_set() else 1

@@ -1,0 +1,140 @@
+"""Requests that are refused: each with a JSON problem that says why, and nothing done."""
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+
+from api.app import create_app
+from tests.unit.api.client import READ_TOKEN, TOKEN, assert_problem, call, settings
+
+
+@pytest.fixture
+def app() -> Starlette:
+    """One without a database: whatever gets through to it is answered with 503."""
+    return create_app(settings(), None)
+
+
+def test_an_unknown_path(app: Starlette) -> None:
+    assert "/api/bq-sync/nothing" in assert_problem(call(app, "GET", "/nothing"), 404)["detail"]
+    assert_problem(call(app, "GET", "/status/"), 404)
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("POST", "/status", "GET"), ("GET", "/flush", "POST")])
+def test_a_wrong_method(app: Starlette, method: str, path: str, allowed: str) -> None:
+    response = call(app, method, path)
+    assert_problem(response, 405)
+    assert allowed in response.headers["allow"]
+
+
+@pytest.mark.parametrize("body", ["{", "tables", '{"tables": ["logs"]', b"\xff", "[" * 10_000])
+def test_a_body_that_isnt_json(app: Starlette, body: str | bytes) -> None:
+    assert "isn't JSON" in assert_problem(call(app, "POST", "/flush", content=body), 400)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"table": "logs"}, "/table"),
+        ({"a/b~c": 1}, "/a~1b~0c"),
+        ({"tables": "logs"}, "/tables"),
+        ({"tables": [1]}, "/tables/0"),
+        ({"tables": []}, "/tables"),
+        (["logs"], ""),
+        (5, ""),
+    ],
+)
+def test_a_body_of_another_shape(app: Starlette, body: object, pointer: str) -> None:
+    problem = assert_problem(call(app, "POST", "/flush", json=body), 422)
+    assert problem["errors"][0]["pointer"] == pointer
+    assert problem["errors"][0]["detail"]
+
+
+def test_an_unknown_table(app: Starlette) -> None:
+    problem = assert_problem(call(app, "POST", "/flush", json={"tables": ["logs", "log`s"]}), 422)
+    assert problem["detail"] == "no such table: log`s; there are logs, summaries"
+
+
+def test_a_body_that_is_too_large(app: Starlette) -> None:
+    assert_problem(call(app, "POST", "/flush", content=b" " * 65_537), 413)
+
+
+def test_a_body_that_is_too_large_and_never_ends(app: Starlette) -> None:
+    read = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal read
+        while read < 10_000_000:
+            read += 10_000
+            yield b" " * 10_000
+
+    async def chunks() -> object:
+        for chunk in body():
+            yield chunk
+
+    assert_problem(call(app, "POST", "/flush", content=chunks()), 413)
+
+
+def test_disabled_takes_no_flush() -> None:
+    problem = assert_problem(call(create_app(settings(enabled=False), None), "POST", "/flush"), 503)
+    assert "disabled" in problem["detail"]
+
+
+def authorized(app: Starlette, method: str, path: str, token: str | None, scheme: str = "Bearer") -> int:
+    headers = {} if token is None else {"Authorization": f"{scheme} {token}".encode()}
+    response = call(app, method, path, headers=headers)
+    if response.status_code == 401:
+        assert response.headers["www-authenticate"] == "Bearer"
+    return response.status_code
+
+
+# 503 is the answer behind the guard: there is no database.
+@pytest.mark.parametrize(
+    ("tokens", "given", "look", "control"),
+    [
+        ({}, None, 503, 503),
+        ({"api_token": TOKEN}, None, 401, 401),
+        ({"api_token": TOKEN}, "wrong-wrong-wrong", 401, 401),
+        ({"api_token": TOKEN}, "", 401, 401),
+        ({"api_token": TOKEN}, "é", 401, 401),
+        ({"api_token": TOKEN}, TOKEN, 503, 503),
+        ({"api_token": TOKEN, "api_read_token": READ_TOKEN}, None, 401, 401),
+        ({"api_token": TOKEN, "api_read_token": READ_TOKEN}, TOKEN, 503, 503),
+        ({"api_token": TOKEN, "api_read_token": READ_TOKEN}, READ_TOKEN, 503, 403),
+        ({"api_read_token": READ_TOKEN}, READ_TOKEN, 503, 403),
+        ({"api_read_token": READ_TOKEN}, None, 401, 401),
+    ],
+)
+def test_tokens(tokens: dict[str, object], given: str | None, look: int, control: int) -> None:
+    app = create_app(settings(**tokens), None)
+    assert authorized(app, "GET", "/status", given) == look
+    assert authorized(app, "HEAD", "/status", given) == look
+    assert authorized(app, "POST", "/flush", given) == control
+
+
+def test_an_unknown_path_is_told_only_to_those_who_may_look() -> None:
+    app = create_app(settings(api_token=TOKEN), None)
+    assert authorized(app, "GET", "/nothing", None) == 401
+    assert authorized(app, "GET", "/nothing", TOKEN) == 404
+
+
+def test_only_bearer_tokens_count() -> None:
+    app = create_app(settings(api_token=TOKEN), None)
+    assert authorized(app, "GET", "/status", TOKEN, scheme="Basic") == 401
+    assert authorized(app, "GET", "/status", TOKEN, scheme="bearer") == 503
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:9000", "localhost:8322", "LOCALHOST", "[::1]:8322"])
+def test_a_local_api_answers_to_local_names(app: Starlette, host: str) -> None:
+    assert call(app, "GET", "/status", headers={"Host": host}).status_code == 503
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8322", "127.0.0.1.evil.example", "", "[::1", "0.0.0.0"])
+def test_a_local_api_doesnt_answer_to_other_names(app: Starlette, host: str) -> None:
+    assert_problem(call(app, "GET", "/status", headers={"Host": host}), 421)
+
+
+def test_an_api_that_others_reach_answers_to_any_name_with_a_token() -> None:
+    app = create_app(settings(api_host="0.0.0.0", api_token=TOKEN), None)
+    headers = {"Host": "box.example", "Authorization": f"Bearer {TOKEN}"}
+    assert call(app, "GET", "/status", headers=headers).status_code == 503

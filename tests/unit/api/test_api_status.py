@@ -1,0 +1,129 @@
+"""GET /status and /health: the spelling of the answers, and what they say when there is nothing to say."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymysql.err import OperationalError as MySqlError
+from sqlalchemy import Engine, create_mock_engine
+from sqlalchemy.exc import OperationalError
+from starlette.applications import Starlette
+
+from api.app import create_app
+from config.settings import Settings
+from database.counting import Count
+from database.status import Status, TableStatus
+from tests.unit.api.client import assert_problem, call, settings
+
+AT = datetime(2026, 11, 23, 12, 30, 0, 250_000, tzinfo=UTC)
+LOGS = TableStatus(
+    "running",
+    owner_alive=True,
+    pending=Count(12_000, is_estimate=True),
+    syncing=Count(100),
+    completed=Count(7),
+    failed=Count(1),
+    synced=4711,
+    oldest_pending_age_seconds=12.345,
+    last_sync_at=AT,
+    last_error_at=AT - timedelta(days=1),
+    last_error="the network is down",
+)
+SUMMARIES = TableStatus("blocked", "no such table", owner_alive=True, last_error_at=AT, last_error="no such table")
+
+
+def app(status: Status | Exception, **values: object) -> Starlette:
+    def read(_: Engine, __: Settings) -> Status:
+        if isinstance(status, Exception):
+            raise status
+        return status
+
+    return create_app(settings(**values), NO_ENGINE, read_status=read)
+
+
+NO_ENGINE: Engine = create_mock_engine("mysql+pymysql://h/d", lambda *_: None)  # type: ignore[assignment]  # never used
+WELL = Status(datetime.now(UTC), {"logs": TableStatus("running", owner_alive=True)})
+UNREACHABLE = OperationalError("SELECT secret", {}, MySqlError(2003, "can't connect to 10.0.0.1 with secret"))
+
+
+def test_status_is_spelled_as_specified() -> None:
+    response = call(app(Status(AT, {"logs": LOGS, "summaries": SUMMARIES})), "GET", "/status")
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {
+        "queueStats": {"pending": 12_000, "pendingIsEstimate": True, "syncing": 100, "completed": 7, "failed": 1},
+        "lastSyncAt": "2026-11-23T12:30:00.250000Z",
+        "lastErrorAt": "2026-11-23T12:30:00.250000Z",
+        "lastError": "no such table",
+        "tableStats": {
+            "logs": {
+                "pending": 12_000,
+                "pendingIsEstimate": True,
+                "synced": 4711,
+                "failed": 1,
+                "oldestPendingAgeSeconds": 12.3,
+                "state": "running",
+                "reason": None,
+                "workerAlive": True,
+            },
+            "summaries": {
+                "pending": 0,
+                "pendingIsEstimate": False,
+                "synced": 0,
+                "failed": 0,
+                "oldestPendingAgeSeconds": None,
+                "state": "blocked",
+                "reason": "no such table",
+                "workerAlive": True,
+            },
+        },
+    }
+
+
+def test_before_the_first_row_nothing_has_a_time() -> None:
+    answer = call(app(WELL), "GET", "/status").json()
+    assert (answer["lastSyncAt"], answer["lastErrorAt"], answer["lastError"]) == (None, None, None)
+
+
+def test_health_is_200_while_nobody_has_to_act() -> None:
+    response = call(app(WELL), "GET", "/health")
+    assert (response.status_code, response.json()) == (200, {"status": "healthy", "reasons": []})
+
+
+def test_health_is_503_when_somebody_has_to() -> None:
+    response = call(app(Status(datetime.now(UTC), {"summaries": SUMMARIES})), "GET", "/health")
+    assert response.status_code == 503
+    assert response.json() == {"status": "unhealthy", "reasons": ["summaries is blocked: no such table"]}
+
+
+def test_thresholds_are_configuration() -> None:
+    status = Status(datetime.now(UTC), {"logs": TableStatus("running", owner_alive=True, pending=Count(6))})
+    response = call(app(status, pending_threshold=5), "GET", "/health")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+def test_a_database_that_is_down_is_a_reason_and_a_problem() -> None:
+    health = call(app(UNREACHABLE), "GET", "/health")
+    assert health.status_code == 503
+    assert health.json() == {"status": "unhealthy", "reasons": ["the database can't be reached (error 2003)"]}
+    problem = assert_problem(call(app(UNREACHABLE), "GET", "/status"), 503)
+    assert problem["detail"] == "the database can't be reached (error 2003)"
+
+
+def test_what_nobody_foresaw_is_a_problem_without_details() -> None:
+    assert "secret" not in str(assert_problem(call(app(ValueError("secret")), "GET", "/status"), 500))
+
+
+@pytest.mark.parametrize("status", [WELL, UNREACHABLE])
+def test_disabled_says_so_whatever_the_database_says(status: Status | Exception) -> None:
+    response = call(app(status, enabled=False), "GET", "/health")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert "BQ_SYNC_ENABLED=true" in response.json()["reasons"][0]
+
+
+def test_status_works_while_disabled() -> None:
+    assert call(app(WELL, enabled=False), "GET", "/status").status_code == 200
+
+
+def test_without_a_database_status_says_what_to_set() -> None:
+    response = call(create_app(settings(enabled=False), None), "GET", "/status")
+    assert "BQ_SYNC_DATABASE_URL" in assert_problem(response, 503)["detail"]
