@@ -1,0 +1,169 @@
+"""`bq-sync check`: compares the settings with the database and BigQuery, and tries what a worker will have to do.
+
+Nothing is changed. Every check goes on after another's failure, as far as it can.
+"""
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from bigquery.connect import connect as connect_bigquery
+from config.settings import URL_FORM, Settings, SettingsError
+from database.engine import connect as connect_database
+from database.facts import ServerFacts
+from database.failures import explain
+from database.status import UNPREPARED, Status, read_status
+from mapping.compile import MappingError, compile_mapping
+from mapping.schema import BigQueryTable, SourceTable
+from operations.asking import Asking
+from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
+from operations.check_database import check_database
+from operations.check_queue import check_queue
+from operations.check_source import check_source, judge_columns
+from operations.findings import Doing, Finding, Level, Report, error, ok, warning
+
+
+def run_checks(
+    settings: Settings,
+    report: Report,
+    doing: Doing = lambda _step: None,
+    environment: Mapping[str, str] = os.environ,
+) -> Level:
+    """Check everything, in about a minute at most.
+
+    Args:
+        report: is told each finding as soon as it is there.
+        doing: is told what is being done, before each step that may take long.
+        environment: where an emulator's address is looked for.
+
+    Returns:
+        The worst level found.
+    """
+    worst = Level.OK
+    for finding in _findings(settings, doing, environment):
+        report(finding)
+        worst = max(worst, finding.level)
+    return worst
+
+
+def _findings(settings: Settings, doing: Doing, environment: Mapping[str, str]) -> Iterator[Finding]:
+    yield from judge_settings(settings, environment)
+    database = yield from _open_database(settings, doing)
+    side = yield from _open_bigquery(settings, doing, environment)
+    try:
+        status = yield from _read_status(database, settings)
+        for name in settings.tables:
+            yield from _check_table(name, settings, database, status, side, doing)
+    finally:
+        if database is not None:
+            database[0].dispose()
+        if side is not None:
+            side.clients.close()
+
+
+def judge_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What the settings say by themselves; those that are wrong never come so far."""
+    if settings.enabled:
+        yield ok("settings", f"bq-sync is enabled, for {', '.join(settings.tables)}")
+    else:
+        fix = "when all is well, set BQ_SYNC_ENABLED=true, or enabled: true in the file"
+        yield warning("settings", "bq-sync is disabled and sends nothing", fix)
+    if emulator := environment.get("BIGQUERY_EMULATOR_HOST"):
+        fix = "unset BIGQUERY_EMULATOR_HOST and BQ_SYNC_STORAGE_ENDPOINT, unless this is a trial"
+        yield warning("settings", f"rows go to an emulator at {emulator}, not to BigQuery", fix)
+
+
+Database = tuple[Engine, ServerFacts]
+
+
+def _open_database(settings: Settings, doing: Doing) -> Generator[Finding, None, Database | None]:
+    if settings.database_url is None:
+        yield error("database", "database_url isn't set", f"set BQ_SYNC_DATABASE_URL={URL_FORM}")
+        return None
+    engine = connect_database(settings.database_url.get_secret_value(), connections=1)
+    server = yield from check_database(engine, settings, doing)
+    return None if server is None else (engine, server)
+
+
+def _open_bigquery(
+    settings: Settings, doing: Doing, environment: Mapping[str, str]
+) -> Generator[Finding, None, BigQuerySide | None]:
+    doing("looking for Google credentials")
+    try:
+        clients = connect_bigquery(settings, environment)
+    except SettingsError as problem:
+        for text in problem.problems:
+            yield error("BigQuery", text)
+        return None
+    yield ok("BigQuery", _credentials(settings, environment))
+    side = BigQuerySide(settings, clients, Asking(doing))
+    yield from check_service(side)
+    return side
+
+
+def _credentials(settings: Settings, environment: Mapping[str, str]) -> str:
+    if environment.get("BIGQUERY_EMULATOR_HOST"):
+        return "the emulator needs no credentials"
+    if settings.credentials_path is None:
+        return "Application Default Credentials are there"
+    return f"the service account file {settings.credentials_path} is there"
+
+
+def _read_status(database: Database | None, settings: Settings) -> Generator[Finding, None, Status | None]:
+    if database is None:
+        return None
+    try:
+        return read_status(database[0], settings)
+    except SQLAlchemyError as problem:
+        text = f"what waits in the tables can't be told: {explain(problem)}"
+        yield error("database", text, "mend what is said above, then check again")
+        return None
+
+
+def _check_table(
+    name: str,
+    settings: Settings,
+    database: Database | None,
+    status: Status | None,
+    side: BigQuerySide | None,
+    doing: Doing,
+) -> Iterator[Finding]:
+    source: SourceTable | None = None
+    destination: BigQueryTable | None = None
+    if database is not None:
+        doing(f"reading {name}")
+        source = yield from check_source(database[0], name, settings, database[1])
+    if side is not None:
+        destination = yield from check_destination(side, name)
+    if source is not None and destination is not None:
+        yield from check_mapping(name, settings, source, destination)
+    elif source is not None:
+        yield from judge_columns(source, settings.tables[name])
+    yield judge_identity(name, settings.tables[name])
+    if side is not None and destination is not None:
+        yield from check_use(side, name, destination)
+    if database is not None and status is not None and status.tables[name].state != UNPREPARED:
+        yield from check_queue(database[0], name, status.tables[name], settings)
+
+
+def check_mapping(name: str, settings: Settings, source: SourceTable, destination: BigQueryTable) -> Iterator[Finding]:
+    """Whether the columns of both sides fit, and what is carried by none of them."""
+    table = settings.tables[name]
+    site_id = settings.site_id or "site"  # a stand-in: whatever it is, the same columns fit
+    try:
+        mapping = compile_mapping(name, table, source, destination, settings.zone, site_id)
+    except MappingError as problem:
+        for text in problem.problems:
+            yield error(name, text.removeprefix(f"table {name}: "))
+        return
+    yield ok(name, f"{len(table.columns)} columns of {destination.name} are filled, and their types fit")
+    for text in mapping.warnings:
+        yield warning(name, text.removeprefix(f"table {name}: "), "change `columns`, or leave it if that is meant")
+    if mapping.unmapped_source_columns:
+        text = f"source columns that aren't carried: {', '.join(mapping.unmapped_source_columns)}"
+        yield warning(name, text, "add them to `columns`, unless they may stay behind")
+    if mapping.unmapped_destination_columns:
+        text = f"columns of {destination.name} that stay NULL: {', '.join(mapping.unmapped_destination_columns)}"
+        yield warning(name, text, "add them to `columns`, unless they may stay empty")

@@ -1,0 +1,59 @@
+"""What `bq-sync check` says about one table's work: what waits, what failed, and whether a worker is at it."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.settings import Settings
+from database.facts import OpenBatches, open_batches
+from database.failures import explain
+from database.identifiers import quote_text
+from database.status import TableStatus
+from operations.findings import Finding, error, ok, span, warning
+
+STUCK_SECONDS = 900.0  # longer than any wait between two attempts at a batch
+
+
+def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settings) -> Iterator[Finding]:
+    try:
+        with engine.connect() as connection:
+            batches = open_batches(connection, name)
+    except SQLAlchemyError as problem:
+        yield error(name, f"the ledger can't be read: {explain(problem)}", "mend that, then check again")
+        return
+    yield from judge_queue(name, status, batches, settings)
+
+
+def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: Settings) -> Iterator[Finding]:
+    """What waits, what failed, and whether anybody works on it."""
+    if status.owner_alive:
+        state = f"a worker owns the table: {status.state}"
+        if status.reason:
+            yield warning(name, f"{state}, since {status.reason}", "mend what it names; the worker goes on by itself")
+        else:
+            yield ok(name, state)
+    elif settings.enabled:
+        yield warning(name, "no worker is running for this table", "start one: `bq-sync worker`, or `bq-sync run`")
+    age = status.oldest_pending_age_seconds
+    about = "about " if status.pending.is_estimate else ""
+    since = f", the oldest for {span(age)}" if age is not None and age > 0 else ""
+    waiting = f"rows waiting for BigQuery: {about}{status.pending.rows:,}{since}"
+    too_old = age is not None and age > settings.oldest_pending_threshold_seconds
+    if status.pending.rows > settings.pending_threshold or too_old:
+        yield warning(name, waiting, "see that a worker runs and that BigQuery answers; a backlog is sent by itself")
+    else:
+        yield ok(name, waiting)
+    if status.failed.rows:
+        yield warning(
+            name,
+            f"failed rows, which BigQuery can't take: {status.failed.rows:,}",
+            "ask for the reasons: SELECT record_id, last_error FROM bq_sync_queue"  # noqa: S608  quoted, and not run here
+            f" WHERE table_name = {quote_text(name)} AND sync_status = 'failed'",
+        )
+    if batches.count and not status.owner_alive:
+        text = f"open batches that no worker looks after: {batches.count}, with {status.syncing.rows:,} items"
+        yield warning(name, text, "start a worker: it finds out what became of them, and sends nothing twice")
+    elif batches.oldest_seconds > STUCK_SECONDS:
+        text = f"the oldest of {batches.count} open batches was begun {span(batches.oldest_seconds)} ago"
+        yield warning(name, text, "look into the worker's log for what it waits for")
