@@ -22,12 +22,11 @@ from actors.messages import (
     RetryDue,
     RetryNow,
     RowsSettled,
-    StateChanged,
     StreamOpened,
-    TableState,
     WriterReady,
 )
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
+from actors.retries import Retries
 from delivery.backoff import Backoff
 from delivery.begin import Begun, NewStream, begin, begin_found, refuse
 from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
@@ -55,7 +54,7 @@ class WriterLimits:
 class BqWriter(PipelineActor):
     """Takes batches and barriers in order. Each step with the batch in hand ends with a message or a transaction.
 
-    A step that has to be done again after a delay is kept in `_retry`; RetryDue does it, RetryNow does it at once.
+    A step that has to be done again after a delay is kept in `_retries`.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class BqWriter(PipelineActor):
         self._lease = lease
         self._destination = destination
         self._background = background
-        self._scheduler = scheduler
+        self._retries = Retries(self.actor_ref, upstream, scheduler)
         self._clock = clock
         self._limits = limits
         self._backoff = backoff or Backoff()
@@ -91,8 +90,6 @@ class BqWriter(PipelineActor):
         self._stream_id: int | None = None  # its row, once written
         self._offset = 0
         self._may_send_at = float("-inf")
-        self._retry: Callable[[], None] | None = None
-        self._retries = 0
         self._draining = False
         self._ended = False  # somebody else decides from here on: nothing more is done
         self._log = structlog.get_logger(__name__).bind(table=lease.table)
@@ -110,10 +107,8 @@ class BqWriter(PipelineActor):
                 self._looked_up(answer)
             case AppendDone(result, seconds):
                 self._append_done(result, seconds)
-            case RetryDue(attempt) if attempt == self._retries:
-                self._retry_now()
-            case RetryNow():
-                self._retry_now()
+            case RetryDue() | RetryNow():
+                self._retries.receive(message)
             case Flush():
                 self._work.append(message)
                 self._next()
@@ -161,7 +156,7 @@ class BqWriter(PipelineActor):
         if isinstance(answer, DestinationError):
             self._call_failed(answer.failure, again=lambda: self._look_up(hand))
             return
-        self._got_through(self._backoff)
+        self._retries.succeeded(self._backoff)
         if answer:
             self._enter_found(hand, answer)
         else:
@@ -195,7 +190,7 @@ class BqWriter(PipelineActor):
         if isinstance(answer, DestinationError):
             self._call_failed(answer.failure, again=lambda: self._ready(hand))
             return
-        self._got_through(self._backoff)
+        self._retries.succeeded(self._backoff)
         self._stream = NewStream(answer)
         self._begin(hand, self._stream)
 
@@ -225,7 +220,7 @@ class BqWriter(PipelineActor):
     def _send(self) -> None:
         delay = self._may_send_at - self._clock.monotonic()
         if delay > 0:
-            self._later(delay, self._send)
+            self._retries.later(delay, self._send)
             return
         stream, offset, encoded = self._sent_stream, self._offset, self._in_ledger.outgoing.encoded
         if self._limits.upload_bytes_per_second is not None:
@@ -253,7 +248,7 @@ class BqWriter(PipelineActor):
 
     def _appended(self, seconds: float | None) -> None:
         begun = self._in_ledger
-        self._got_through(self._backoff)
+        self._retries.succeeded(self._backoff)
         self._offset += len(begun.outgoing)
         if seconds is not None:
             self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
@@ -282,7 +277,7 @@ class BqWriter(PipelineActor):
             case Repeat(ease):
                 if ease:
                     self.upstream.tell(QuotaExceeded())
-                self._wait(failure.reason, self._send, self._backoff)
+                self._retries.wait(failure.reason, self._backoff, self._send)
             case Reject(guilty):
                 self._reject(begun, guilty)
             case Hold(reason, probe_after):
@@ -331,7 +326,7 @@ class BqWriter(PipelineActor):
 
     def _go_on_with(self, hand: Outgoing, without: Collection[int]) -> None:
         rest = [place for place in range(len(hand)) if place not in without]
-        if rest:
+        if rest and not self._draining:
             self._hand = hand.take(rest)
             self._ready(self._hand)
         else:
@@ -352,9 +347,9 @@ class BqWriter(PipelineActor):
             if error.outcome_unknown:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
-                self._wait(f"the database: {error}", again, self._database_backoff)
+                self._retries.wait(f"the database: {error}", self._database_backoff, again)
         else:
-            self._got_through(self._database_backoff)
+            self._retries.succeeded(self._database_backoff)
             then(value)
 
     def _call(self, wrap: Callable[[T | DestinationError], object], verb: Callable[[], T]) -> None:
@@ -375,26 +370,7 @@ class BqWriter(PipelineActor):
             return
         if failure.error_class is ErrorClass.QUOTA:
             self.upstream.tell(QuotaExceeded())
-        self._wait(failure.reason, again, self._backoff)
-
-    def _wait(self, reason: str, again: Callable[[], None], backoff: Backoff) -> None:
-        self.upstream.tell(StateChanged(TableState.WAITING, reason))
-        self._later(backoff.next(), again)
-
-    def _later(self, seconds: float, step: Callable[[], None]) -> None:
-        self._retry = step
-        self._retries += 1
-        self._scheduler.after(seconds, self.actor_ref, RetryDue(self._retries))
-
-    def _retry_now(self) -> None:
-        step, self._retry = self._retry, None
-        if step is not None:
-            step()
-
-    def _got_through(self, backoff: Backoff) -> None:
-        if backoff.attempts:
-            backoff.reset()
-            self.upstream.tell(StateChanged(TableState.RUNNING))
+        self._retries.wait(failure.reason, self._backoff, again)
 
     def _end(self, message: RecoveryNeeded | LeaseGone) -> None:
         self._ended = True

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections.abc import Callable
 
 from actors.parts import Recipient
 
@@ -32,11 +33,12 @@ class FakeScheduler:
         """How many seconds each waiting message still waits."""
         return [due - self._clock.now for due, *_ in sorted(self._waiting, key=lambda entry: entry[:2])]
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass, and deliver what becomes due, each at its own time."""
+    def advance(self, seconds: float, pump: Callable[[], object] = lambda: None) -> None:
+        """Let time pass, and deliver what becomes due, each at its own time; `pump` lets it be handled then."""
         end = self._clock.now + seconds
         while self._waiting and self._waiting[0][0] <= end:
             self.deliver_next()
+            pump()
         self._clock.now = end
 
     def deliver_next(self) -> None:

@@ -62,8 +62,7 @@ class World:
             self.tell(Tick())
 
     def advance(self, seconds: float) -> None:
-        self.scheduler.advance(seconds)
-        pump(self.poller)
+        self.scheduler.advance(seconds, lambda: pump(self.poller))
 
     def found(self) -> list[Key]:
         return [row.key for message in self.batcher.take(RowsFound) for row in message.rows]

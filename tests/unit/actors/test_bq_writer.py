@@ -1,0 +1,540 @@
+"""BqWriter: one batch at a time, begun before it is sent, and every answer that may come."""
+
+import pytest
+
+from actors.bq_writer import BqWriter, WriterLimits
+from actors.messages import (
+    AppendMeasured,
+    BatchAppended,
+    BatchReady,
+    Drain,
+    Flush,
+    LeaseGone,
+    QuotaExceeded,
+    RecoveryNeeded,
+    RetryNow,
+    RowsSettled,
+    StateChanged,
+    TableState,
+    WriterReady,
+)
+from delivery.errors import ErrorClass, Failure
+from delivery.lease import Lease
+from delivery.ledger import BatchState, ItemStatus
+from delivery.rows import Key
+from delivery.settle import RowRef
+from tests.fakes.background import HeldBackground, InlineBackground
+from tests.fakes.clock import FakeScheduler
+from tests.fakes.database import MemoryDatabase
+from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered, Delayed, MemoryDestination, Row
+from tests.fakes.inbox import Inbox, pump
+from tests.fakes.ledger import FailAt, FailCommit, MemoryLedger
+from tests.fakes.mapping import event_id, outgoing, sent_rows
+
+LEASE = Lease("logs", "token", 1)
+BEGUN, APPENDED, REFUSED = BatchState.BEGUN, BatchState.APPENDED, BatchState.REFUSED
+LONG = 3600.0  # s: longer than any delay
+
+
+def failure(error_class: ErrorClass, definite: bool = True) -> Failure:
+    return Failure(error_class, "the reason", definite)
+
+
+class World:
+    """A BqWriter that holds the lease, between stand-ins."""
+
+    def __init__(self, limits: WriterLimits = WriterLimits(), held: bool = False) -> None:  # noqa: B008  it is frozen
+        self.db = MemoryDatabase()
+        self.ledger = MemoryLedger(self.db)
+        self.ledger.grant(LEASE)
+        self.bad: dict[str, str] = {}  # event_id: why BigQuery refuses the row
+        self.bigquery = MemoryDestination(self._refusal)
+        self.scheduler = FakeScheduler(self.db.clock)
+        self.upstream, self.marker = Inbox(), Inbox()
+        self.held = HeldBackground()
+        self.writer = BqWriter(
+            self.upstream,
+            self.marker,
+            self.ledger,
+            LEASE,
+            self.bigquery,
+            self.held if held else InlineBackground(),
+            self.scheduler,
+            self.db.clock,
+            limits,
+        )
+
+    def _refusal(self, row: Row) -> str | None:
+        return self.bad.get(str(row["event_id"]))
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.writer.on_receive(message)
+            pump(self.writer)
+
+    def send(self, *rows: Key | tuple[Key, int], look_up: bool = False) -> None:
+        self.tell(BatchReady(outgoing(*rows), look_up))
+
+    def advance(self, seconds: float = LONG) -> None:
+        self.scheduler.advance(seconds, lambda: pump(self.writer))
+
+    def answer(self) -> None:
+        """Let the call that is under way be answered."""
+        self.held.run_next()
+        pump(self.writer)
+
+    def appended(self) -> list[tuple[Key | None, ...]]:
+        """The keys of the batches that the marker got since."""
+        return [tuple(ref.key for ref in message.rows) for message in self.marker.take(BatchAppended)]
+
+    def holds(self, *keys: Key) -> bool:
+        """Whether BigQuery has these rows, each once, and no others."""
+        return sorted(map(str, self.bigquery.ids)) == sorted(map(event_id, keys))
+
+
+# what goes well
+
+
+def test_a_batch_is_in_the_ledger_before_it_is_in_bigquery() -> None:
+    world = World(held=True)
+    item = world.db.add_item(2)
+    world.send(1, (2, item))
+    world.answer()  # the stream is made
+    assert world.db.states() == [BEGUN]
+    assert world.db.statuses(item) == [ItemStatus.SYNCING]
+    assert world.holds()
+    world.answer()
+    assert world.holds(1, 2)
+    assert world.marker.take_one(BatchAppended) == BatchAppended(1, (RowRef(1), RowRef(2, item)))
+    assert world.db.states() == [BEGUN]  # the marker says that it is appended
+
+
+def test_batches_go_to_one_stream_behind_each_other() -> None:
+    world = World()
+    world.send(1, 2)
+    world.send(3)
+    world.send(4, 5)
+    assert world.appended() == [(1, 2), (3,), (4, 5)]
+    assert [(batch.stream_id, batch.offset) for batch in world.db.batches.values()] == [(1, 0), (1, 2), (1, 3)]
+    assert list(world.bigquery.streams) == ["stream-0"]
+    assert len(world.upstream.take(WriterReady)) == 3
+
+
+def test_only_one_batch_is_begun_at_a_time() -> None:
+    world = World(held=True)
+    world.send(1)
+    world.send(2)
+    world.answer()
+    assert world.db.states() == [BEGUN]
+    world.answer()
+    assert world.db.states() == [BEGUN, BEGUN]
+    assert world.appended() == [(1,)]
+
+
+def test_what_an_append_took_is_measured() -> None:
+    world = World()
+    world.send(1, 2)
+    measured = world.upstream.take_one(AppendMeasured)
+    assert (measured.rows, measured.nbytes) == (2, outgoing(1, 2).encoded.nbytes)
+
+
+def test_rows_whose_item_was_decided_meanwhile_are_left_out_and_settled() -> None:
+    world = World()
+    given_up, waiting = world.db.add_item(1, status=ItemStatus.ABANDONED), world.db.add_item(2)
+    world.send((1, given_up), (2, waiting))
+    assert world.upstream.take_one(RowsSettled).rows == (RowRef(1, given_up),)
+    assert world.appended() == [(2,)]
+    assert world.holds(2)
+
+
+def test_a_batch_of_which_nothing_is_left_is_settled_and_the_next_one_goes() -> None:
+    world = World()
+    given_up = world.db.add_item(1, status=ItemStatus.ABANDONED)
+    world.send((1, given_up))
+    world.send(2)
+    assert world.upstream.take_one(RowsSettled).rows == (RowRef(1, given_up),)
+    assert world.holds(2)
+    assert len(world.upstream.take(WriterReady)) == 2
+
+
+# fact 7, and a shared line
+
+
+def test_a_new_stream_waits_until_its_row_is_on_the_disk() -> None:
+    world = World(WriterLimits(new_stream_seconds=2.0))
+    world.send(1)
+    assert world.db.states() == [BEGUN]
+    world.tell(RetryNow())
+    world.advance(1.9)
+    assert world.holds()
+    world.advance(0.1)
+    assert world.holds(1)
+    world.send(2)
+    assert world.holds(1, 2)
+
+
+def test_the_line_is_left_alone_for_as_long_as_a_batch_should_take() -> None:
+    nbytes = outgoing(1).encoded.nbytes
+    world = World(WriterLimits(upload_bytes_per_second=nbytes / 10))
+    world.send(1)
+    world.send(2)
+    assert world.holds(1)
+    world.advance(9.9)
+    assert world.holds(1)
+    world.advance(0.1)
+    assert world.holds(1, 2)
+
+
+# errors that pass
+
+
+def test_a_batch_that_was_refused_for_now_is_repeated_as_it_is() -> None:
+    world = World()
+    world.bigquery.faults.extend([Answered(UNAVAILABLE)] * 20)
+    world.send(1, 2)
+    assert world.upstream.take_one(StateChanged) == StateChanged(TableState.WAITING, UNAVAILABLE.reason)
+    world.send(3)
+    world.advance(20 * 300)
+    assert world.appended() == [(1, 2), (3,)]
+    assert world.upstream.take(StateChanged)[-1].state is TableState.RUNNING
+    assert world.holds(1, 2, 3)
+
+
+def test_whoever_waits_has_it_repeated_at_once() -> None:
+    world = World()
+    world.bigquery.faults.append(Answered(UNAVAILABLE))
+    world.send(1)
+    world.tell(RetryNow())
+    assert world.holds(1)
+    world.advance()
+    assert world.holds(1)
+
+
+def test_an_append_whose_answer_was_lost_is_found_there_when_repeated() -> None:
+    world = World()
+    world.bigquery.faults.append(Answered(TIMEOUT, written=True))
+    world.send(1, 2)
+    world.advance()
+    assert world.appended() == [(1, 2)]
+    world.send(3)
+    assert world.holds(1, 2, 3)
+
+
+def test_an_append_that_arrives_behind_its_repetition_is_refused() -> None:
+    world = World()
+    world.bigquery.faults.append(Delayed())
+    world.send(1, 2)
+    world.advance()
+    world.bigquery.arrive()
+    assert world.holds(1, 2)
+
+
+def test_after_three_unknown_outcomes_recovery_decides_and_the_next_batch_is_smaller() -> None:
+    world = World()
+    world.bigquery.faults.extend([Delayed()] * 3)
+    world.send(1, 2, 3, 4)
+    world.advance()
+    assert world.upstream.take_one(RecoveryNeeded) == RecoveryNeeded(TIMEOUT.reason, next_rows=2)
+    assert world.db.states() == [BEGUN]
+
+
+def test_a_quota_asks_for_less() -> None:
+    world = World()
+    world.bigquery.faults.append(Answered(failure(ErrorClass.QUOTA)))
+    world.send(1)
+    world.advance()
+    assert len(world.upstream.take(QuotaExceeded)) == 1
+    assert world.holds(1)
+
+
+# errors that don't
+
+
+def test_a_bad_row_is_taken_out_and_the_rest_goes_at_the_same_offset() -> None:
+    world = World()
+    world.bad = {"det_2": "label: no good"}
+    items = [world.db.add_item(key) for key in (1, 2, 3)]
+    world.send((1, items[0]), (2, items[1]), (3, items[2]))
+    world.send(4)
+    assert world.holds(1, 3, 4)
+    assert (world.db.items[items[1]].status, world.db.items[items[1]].last_error) == (
+        ItemStatus.FAILED,
+        "label: no good",
+    )
+    assert [(batch.state, batch.offset, batch.rows.keys) for batch in world.db.batches.values()] == [
+        (REFUSED, 0, (1, 2, 3)),
+        (BEGUN, 0, (1, 3)),
+        (BEGUN, 2, (4,)),
+    ]
+    assert world.upstream.take_one(RowsSettled).rows == (RowRef(2, items[1]),)
+    assert world.appended() == [(1, 3), (4,)]
+
+
+def test_a_batch_of_bad_rows_alone_leaves_the_offset_to_the_next() -> None:
+    world = World()
+    world.bad = {"det_1": "label: no good"}
+    world.send(1)
+    world.send(2)
+    assert world.holds(2)
+    assert world.db.batches[2].offset == 0
+    (failed,) = world.db.items.values()
+    assert (failed.record_id, failed.status) == ("1", ItemStatus.FAILED)
+
+
+def test_more_bad_rows_may_be_named_when_the_first_are_gone() -> None:
+    world = World()
+    named = Failure(ErrorClass.BAD_ROW, "rows", definite=True, bad_rows={0: "label: no good"})
+    world.bad = {"det_1": "label: no good", "det_3": "label: no good"}
+    world.bigquery.faults.append(Answered(named))
+    world.send(1, 2, 3)
+    assert world.holds(2)
+    assert sorted(item.record_id for item in world.db.items.values()) == ["1", "3"]
+
+
+def test_a_refusal_proves_nothing_after_an_attempt_of_unknown_outcome() -> None:
+    world = World()
+    world.bigquery.faults.extend([Delayed()])
+    world.bad = {"det_2": "label: no good"}
+    world.send(1, 2)
+    world.advance()
+    assert world.upstream.take_one(RecoveryNeeded).next_rows is None
+    assert world.db.states() == [BEGUN]
+    assert world.db.items == {}
+
+
+def test_already_exists_on_a_first_attempt_is_decided_by_look_up() -> None:
+    world = World()
+    world.send(1)
+    world.appended()
+    world.bigquery.hold(sent_rows(8, 9), "stream-0")  # rows that the ledger knows nothing of
+    world.send(2)
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert (world.db.batches[2].state, world.db.batches[2].stream_id) == (BEGUN, None)
+    assert world.appended() == []
+
+
+def test_already_exists_after_definite_refusals_is_decided_by_look_up() -> None:
+    world = World()
+    world.send(1)
+    world.bigquery.faults.append(Answered(UNAVAILABLE))
+    world.send(2)
+    world.bigquery.hold(sent_rows(8, 9), "stream-0")
+    world.advance()
+    assert world.db.batches[2].stream_id is None
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_trouble_with_the_stream_touches_no_item(attempt: int) -> None:
+    world = World()
+    item = world.db.add_item(1)
+    world.bigquery.faults.extend([Answered(UNAVAILABLE)] * (attempt - 1))
+    world.bigquery.faults.append(Answered(failure(ErrorClass.STREAM)))
+    world.send((1, item))
+    world.advance()
+    assert world.upstream.take_one(RecoveryNeeded) == RecoveryNeeded("the reason")
+    assert world.db.statuses(item) == [ItemStatus.SYNCING]
+
+
+def test_a_blocked_table_takes_its_batch_back() -> None:
+    world = World()
+    item = world.db.add_item(1)
+    world.bigquery.faults.append(Answered(failure(ErrorClass.BLOCKED)))
+    world.send((1, item))
+    world.send(2)
+    assert world.upstream.take_one(RecoveryNeeded) == RecoveryNeeded("the reason", blocked=True)
+    assert world.db.states() == [REFUSED]
+    assert world.db.statuses(item) == [ItemStatus.PENDING]
+    world.advance()
+    assert world.holds()
+
+
+def test_a_blocked_table_leaves_a_batch_of_unknown_outcome_to_recovery() -> None:
+    world = World()
+    world.bigquery.faults.extend([Delayed(), Answered(failure(ErrorClass.BLOCKED))])
+    world.send(1)
+    world.advance()
+    assert world.upstream.take_one(RecoveryNeeded).blocked
+    assert world.db.states() == [BEGUN]
+
+
+def test_an_unknown_error_halves_the_batch_and_then_blocks() -> None:
+    world = World()
+    world.bigquery.faults.extend([Answered(failure(ErrorClass.UNKNOWN))] * 5)
+    world.send(1, 2, 3)
+    world.advance()
+    assert world.upstream.take_one(RecoveryNeeded) == RecoveryNeeded("the reason", next_rows=1)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_stream_that_cant_be_made_is_tried_again(rounds: int) -> None:
+    world = World()
+    world.bigquery.open_failures.extend([UNAVAILABLE] * rounds)
+    world.send(1)
+    assert world.db.batches == {}
+    world.advance()
+    assert world.holds(1)
+
+
+def test_a_stream_that_may_not_be_made_blocks_the_table() -> None:
+    world = World()
+    world.bigquery.open_failures.append(failure(ErrorClass.BLOCKED))
+    world.send(1)
+    assert world.upstream.take_one(RecoveryNeeded).blocked
+    assert world.db.batches == {}
+
+
+# the database's errors
+
+
+def test_a_database_that_refuses_to_begin_is_asked_again() -> None:
+    world = World()
+    world.ledger.faults.extend([FailAt(0), FailAt(1), FailAt(2)])
+    world.send(1)
+    assert world.db.batches == {}
+    assert world.holds()
+    world.advance()
+    assert world.holds(1)
+    assert len(world.db.batches) == 1
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_an_error_at_commit_leaves_the_outcome_unknown_nothing_is_sent(happened: bool) -> None:
+    world = World()
+    world.ledger.faults.append(FailCommit(happened))
+    world.send(1)
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert len(world.db.batches) == happened
+    world.send(2)
+    world.advance()
+    assert world.holds()
+
+
+def test_a_refusal_that_cant_be_written_down_is_before_its_offset_is_used_again() -> None:
+    world = World()
+    world.bad = {"det_1": "label: no good"}
+    world.ledger.faults.extend([None, FailAt(1)])
+    world.send(1, 2)
+    assert (world.db.states(), world.holds()) == ([BEGUN], True)
+    world.advance()
+    assert world.db.states() == [REFUSED, BEGUN]
+    assert world.holds(2)
+    assert len(world.db.items) == 1
+
+
+def test_a_lost_lease_ends_it_before_anything_is_sent() -> None:
+    world = World()
+    world.send(1)
+    world.ledger.take_away()
+    world.send(2)
+    assert len(world.upstream.take(LeaseGone)) == 1
+    world.send(3)
+    world.advance()
+    assert world.holds(1)
+
+
+# look-ups
+
+
+def test_suspect_rows_that_are_there_arent_sent() -> None:
+    world = World()
+    world.bigquery.hold(sent_rows(1, 3))
+    item = world.db.add_item(3)
+    world.send(1, 2, (3, item), 4, look_up=True)
+    assert sorted(world.appended()) == [(1, 3), (2, 4)]
+    assert world.holds(1, 2, 3, 4)
+    assert (world.db.batches[1].state, world.db.batches[1].rows) == (APPENDED, sent_rows(1, 3))
+    assert world.db.items[item].batch_id == 1
+
+
+def test_suspect_rows_that_are_all_there_need_no_stream() -> None:
+    world = World()
+    world.bigquery.hold(sent_rows(1))
+    world.send(1, look_up=True)
+    assert world.bigquery.streams == {}
+    assert world.appended() == [(1,)]
+    assert len(world.upstream.take(WriterReady)) == 1
+
+
+def test_suspect_rows_that_arent_there_are_sent() -> None:
+    world = World()
+    world.send(1, look_up=True)
+    assert world.holds(1)
+
+
+def test_a_look_up_that_fails_is_made_again_and_nothing_is_sent_meanwhile() -> None:
+    world = World()
+    world.bigquery.hold(sent_rows(1))
+    world.bigquery.look_up_failures.append(UNAVAILABLE)
+    world.send(1, look_up=True)
+    assert world.appended() == []
+    world.advance()
+    assert world.appended() == [(1,)]
+    assert world.holds(1)
+
+
+def test_a_look_up_that_would_scan_too_much_blocks_the_table() -> None:
+    world = World()
+    world.bigquery.look_up_failures.append(failure(ErrorClass.BLOCKED))
+    world.send(1, look_up=True)
+    assert world.upstream.take_one(RecoveryNeeded).blocked
+
+
+# barriers
+
+
+def test_a_flush_passes_behind_the_batches_before_it() -> None:
+    world = World(held=True)
+    world.send(1)
+    world.tell(Flush(7))
+    world.send(2)
+    world.answer()
+    assert world.marker.take(Flush) == []
+    world.answer()
+    assert [type(message) for message in world.marker.messages] == [BatchAppended, Flush]
+
+
+def test_a_drain_finishes_what_is_begun_and_begins_nothing_new() -> None:
+    world = World(held=True)
+    world.send(1)
+    world.send(2)
+    world.answer()
+    world.tell(Drain())
+    assert world.marker.messages == []
+    world.answer()
+    assert [type(message) for message in world.marker.messages] == [BatchAppended, Drain]
+    assert world.holds(1)
+    assert world.db.states() == [BEGUN]
+
+
+def test_a_drain_drops_what_isnt_begun() -> None:
+    world = World(held=True)
+    world.send(1)
+    world.tell(Drain())
+    assert world.marker.messages == [Drain()]
+    world.answer()  # the stream is made, for nothing
+    world.send(2)
+    world.advance()
+    assert world.db.batches == {}
+    assert world.holds()
+
+
+def test_a_drain_waits_for_an_append_that_is_being_repeated() -> None:
+    world = World()
+    world.bigquery.faults.append(Answered(TIMEOUT, written=True))
+    world.send(1)
+    world.tell(Drain())
+    assert world.marker.messages == []
+    world.advance()
+    assert [type(message) for message in world.marker.messages] == [BatchAppended, Drain]
+
+
+def test_a_drain_begins_no_batch_from_what_a_bad_row_left() -> None:
+    world = World(held=True)
+    world.bad = {"det_1": "label: no good"}
+    world.send(1, 2)
+    world.answer()
+    world.tell(Drain())
+    world.answer()
+    assert world.marker.messages == [Drain()]
+    assert world.db.states() == [REFUSED]
+    assert world.held.calls == type(world.held.calls)()
