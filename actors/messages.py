@@ -31,9 +31,9 @@ class ReadOn:
 
 @dataclass(frozen=True, slots=True)
 class RetryDue:
-    """The delay after a failure is over. `attempt` tells a late one from the one that is waited for."""
+    """A delay is over; its number tells a void one from the one that is waited for."""
 
-    attempt: int
+    delay: int
 
 
 @dataclass(frozen=True, slots=True)

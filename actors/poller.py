@@ -15,11 +15,10 @@ from actors.messages import (
     RowsDecided,
     RowsFound,
     RowsSettled,
-    StateChanged,
-    TableState,
     Tick,
 )
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
+from actors.retries import Retries
 from actors.room import Room
 from delivery.backoff import Backoff
 from delivery.finding import Page, find_items, find_rows
@@ -69,6 +68,7 @@ class Poller(PipelineActor):
         self._lookups = lookups
         self._lookups_from = clock.monotonic() + lookups_settle_seconds
         self._has_flag = has_flag
+        self._retries = Retries(self.actor_ref, upstream, scheduler)
         self._backoff = backoff or Backoff.for_database()
         self._after_item: int | None = None  # where the pass has read to; None: to the end
         self._after_key: Key | None = None
@@ -77,7 +77,6 @@ class Poller(PipelineActor):
         self._pass_barriers: list[Flush] = []  # of this one
         self._pass_counts = False  # this pass can end the look-ups
         self._waits_for_room = False
-        self._failures = 0
         self._log = structlog.get_logger(__name__)
 
     def on_receive(self, message: object) -> None:
@@ -87,12 +86,10 @@ class Poller(PipelineActor):
                 self._begin_pass()
             case ReadOn() if self._in_pass:
                 self._read()
-            case RetryDue(attempt) if attempt == self._failures:
-                self._retry_now()
             case RowsSettled(rows):
                 self._settled(rows)
-            case RetryNow():
-                self._retry_now()
+            case RetryDue() | RetryNow():
+                self._retries.receive(message)
             case Flush():
                 self._barriers.append(message)
                 self._begin_pass()
@@ -144,9 +141,10 @@ class Poller(PipelineActor):
             self._read_items()
             self._read_keys()
         except SourceError as error:
-            self._failed(error)
+            self._log.warning("could not read what waits", reason=str(error))
+            self._retries.wait(f"the database: {error}", self._backoff, self._read)
             return
-        self._got_through()
+        self._retries.succeeded(self._backoff)
         if not self._in_pass:
             self._end_pass()
         elif self._room.page():
@@ -177,20 +175,3 @@ class Poller(PipelineActor):
             alike.setdefault((decided.outcome, decided.reason), []).append(decided.row)
         for (outcome, reason), rows in alike.items():
             self._marker.tell(RowsDecided(tuple(rows), outcome, reason))
-
-    def _failed(self, error: SourceError) -> None:
-        delay = self._backoff.next()
-        self._failures += 1
-        self._log.warning("could not read what waits", reason=str(error), retry_in=round(delay, 1))
-        self.upstream.tell(StateChanged(TableState.WAITING, f"the database: {error}"))
-        self._scheduler.after(delay, self.actor_ref, RetryDue(self._failures))
-
-    def _retry_now(self) -> None:
-        if self._backoff.attempts and self._in_pass:
-            self._failures += 1  # a delay that is still running is void
-            self._read()
-
-    def _got_through(self) -> None:
-        if self._backoff.attempts:
-            self._backoff.reset()
-            self.upstream.tell(StateChanged(TableState.RUNNING))

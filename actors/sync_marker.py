@@ -16,10 +16,9 @@ from actors.messages import (
     RetryNow,
     RowsDecided,
     RowsSettled,
-    StateChanged,
-    TableState,
 )
 from actors.parts import PipelineActor, Recipient, Scheduler
+from actors.retries import Retries
 from delivery.backoff import Backoff
 from delivery.complete import Step, steps
 from delivery.errors import LeaseLost, LedgerError
@@ -42,37 +41,35 @@ class SyncMarker(PipelineActor):
         super().__init__(upstream)
         self._ledger = ledger
         self._lease = lease
-        self._scheduler = scheduler
         self._backoff = backoff or Backoff.for_database()
         self._work: deque[Work] = deque()
         self._steps: Iterator[Step] | None = None  # of the first piece of work
-        self._step: Step | None = None  # that failed, and is tried again
-        self._attempt = 0
+        self._retries = Retries(self.actor_ref, upstream, scheduler)
+        self._ended = False
         self._log = structlog.get_logger(__name__).bind(table=lease.table)
 
     def on_receive(self, message: object) -> None:
         match message:
             case BatchAppended() | RowsDecided() | Flush() | Drain():
                 self._work.append(message)
-                self._go_on()
-            case RetryDue(attempt) if attempt == self._attempt:
-                self._retry_now()
-            case RetryNow():
-                self._retry_now()
-
-    def _retry_now(self) -> None:
-        self._attempt += 1  # a delay that is still running is void
-        failed, self._step = self._step, None
-        if failed is not None and self._commit(failed):
-            self._go_on()
+                if not self._retries.pending:
+                    self._go_on()
+            case RetryDue() | RetryNow():
+                self._retries.receive(message)
 
     def _go_on(self) -> None:
-        while self._work and self._step is None:
+        while self._work and not self._ended:
             if self._steps is None:
                 self._steps = self._steps_of(self._work[0])
-            if all(self._commit(step) for step in self._steps):
-                self._steps = None
-                self._finish(self._work.popleft())
+            for step in self._steps:
+                if not self._commit(step):
+                    return
+            self._steps = None
+            self._finish(self._work.popleft())
+
+    def _again(self, step: Step) -> None:
+        if self._commit(step):
+            self._go_on()
 
     def _steps_of(self, work: Work) -> Iterator[Step]:
         match work:
@@ -88,19 +85,14 @@ class SyncMarker(PipelineActor):
             with self._ledger.transaction(self._lease) as tx:
                 step(tx)
         except LedgerError as error:
-            self._step = step
-            delay = self._backoff.next()
-            self._log.warning("could not write down what became of rows", reason=str(error), retry_in=round(delay, 1))
-            self.upstream.tell(StateChanged(TableState.WAITING, f"the database: {error}"))
-            self._scheduler.after(delay, self.actor_ref, RetryDue(self._attempt))
+            self._log.warning("could not write down what became of rows", reason=str(error))
+            self._retries.wait(f"the database: {error}", self._backoff, lambda: self._again(step))
             return False
         except LeaseLost as lost:
-            self._step = step  # for ever: this pipeline is at its end
+            self._ended = True
             self.upstream.tell(LeaseGone(str(lost)))
             return False
-        if self._backoff.attempts:
-            self._backoff.reset()
-            self.upstream.tell(StateChanged(TableState.RUNNING))
+        self._retries.succeeded(self._backoff)
         return True
 
     def _finish(self, work: Work) -> None:

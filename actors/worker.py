@@ -8,8 +8,6 @@ from functools import partial
 
 import pykka
 import structlog
-from database.commands import waiting
-from mapping.compile import MappingError, compile_mapping
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +24,7 @@ from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings, SettingsError
 from database.catalogue import read_source_table
+from database.commands import waiting
 from database.durability import Durability, read_durability
 from database.engine import connect, connect_unpooled
 from database.failures import explain
@@ -35,6 +34,7 @@ from database.server import keeps_utc
 from database.site import site_id
 from database.source import SourceColumns, SqlSource
 from delivery.source import SourceError
+from mapping.compile import MappingError, compile_mapping
 from mapping.schema import SourceTable
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
@@ -87,7 +87,7 @@ class Worker:
         self._commands.tell(Tick())
 
     def stop(self) -> None:
-        """Finish what is begun, for STOP_SECONDS at most in all. The process has to end then: threads may still hang."""
+        """Finish what is begun, for STOP_SECONDS at most in all. Then the process has to end: threads may hang."""
         for owner in self._owners.values():
             if owner.is_alive():
                 owner.tell(Stop())
