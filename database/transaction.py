@@ -122,6 +122,15 @@ class SqlTransaction:
             )
 
     def fail_row(self, key: Key, reason: str) -> None:
+        # Asked first, since this is repeated after a COMMIT whose answer was lost.
+        failed = select(queue.c.id).where(
+            queue.c.table_name == self._table,
+            queue.c.record_id == str(key),
+            queue.c.operation == "INSERT",
+            queue.c.sync_status == ItemStatus.FAILED,
+        )
+        if self._connection.scalar(failed.limit(1)) is not None:
+            return
         self._connection.execute(
             insert(queue).values(
                 table_name=self._table,

@@ -167,8 +167,10 @@ class MemoryTransaction:
 
     def fail_row(self, key: Key, reason: str) -> None:
         self._operate()
-        id_ = self._db.add_item(key, status=ItemStatus.FAILED)
-        self._db.change_items([id_], last_error=reason)
+        inserts = [item for item in self._db.items.values() if (item.record_id, item.operation) == (str(key), "INSERT")]
+        if not any(item.status is ItemStatus.FAILED for item in inserts):
+            id_ = self._db.add_item(key, status=ItemStatus.FAILED)
+            self._db.change_items([id_], last_error=reason)
 
     def orphan_items(self, limit: int) -> Sequence[OrphanItem]:
         self._operate()

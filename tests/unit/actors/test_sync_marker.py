@@ -1,0 +1,160 @@
+"""SyncMarker: what became of rows is written down before anybody is told, whatever the database does."""
+
+import pytest
+
+from actors.messages import (
+    BatchAppended,
+    Drain,
+    Drained,
+    Flush,
+    Flushed,
+    LeaseGone,
+    RetryNow,
+    RowsDecided,
+    RowsSettled,
+    StateChanged,
+    TableState,
+)
+from actors.sync_marker import SyncMarker
+from delivery.complete import CHUNK
+from delivery.lease import Lease
+from delivery.ledger import BatchState, ItemStatus
+from delivery.settle import Outcome, RowRef
+from tests.fakes.clock import FakeScheduler
+from tests.fakes.database import MemoryDatabase
+from tests.fakes.inbox import Inbox, pump
+from tests.fakes.ledger import FailAt, FailCommit, Fault, MemoryLedger
+from tests.fakes.mapping import sent_rows
+
+LEASE = Lease("logs", "token", 1)
+ANY_FAULT = [FailAt(0), FailAt(1), FailAt(2), FailCommit(False), FailCommit(True)]
+
+
+class World:
+    """A SyncMarker that holds the lease."""
+
+    def __init__(self) -> None:
+        self.db = MemoryDatabase()
+        self.ledger = MemoryLedger(self.db)
+        self.ledger.grant(LEASE)
+        self.scheduler = FakeScheduler(self.db.clock)
+        self.upstream = Inbox()
+        self.marker = SyncMarker(self.upstream, self.ledger, LEASE, self.scheduler)
+
+    def begin(self, rows: int, first: int = 1) -> BatchAppended:
+        """A begun batch of these source rows, which BigQuery has; the first has an item."""
+        keys = tuple(range(first, first + rows))
+        self.db.add_rows(*keys)
+        with self.ledger.transaction(LEASE) as tx:
+            batch = tx.add_batch(BatchState.BEGUN, None, None, sent_rows(*keys))
+        item = self.db.add_item(first, status=ItemStatus.SYNCING, batch_id=batch)
+        return BatchAppended(batch, (RowRef(first, item), *(RowRef(key) for key in keys[1:])))
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.marker.on_receive(message)
+            pump(self.marker)
+
+    def advance(self, seconds: float = 3600.0) -> None:
+        self.scheduler.advance(seconds, lambda: pump(self.marker))
+
+    def is_completed(self, appended: BatchAppended) -> bool:
+        keys = {ref.key for ref in appended.rows}
+        items = [ref.item for ref in appended.rows if ref.item is not None]
+        return (
+            self.db.batches[appended.batch_id].state is BatchState.COMPLETED
+            and keys <= self.db.flags
+            and self.db.statuses(*items) == [ItemStatus.COMPLETED] * len(items)
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize("rows", [3, 2 * CHUNK])
+def test_a_batch_is_completed_and_then_settled(world: World, rows: int) -> None:
+    appended = world.begin(rows)
+    world.tell(appended)
+    assert world.is_completed(appended)
+    assert world.upstream.messages == [RowsSettled(appended.rows, sent=rows)]
+    assert world.db.synced_rows == rows
+
+
+@pytest.mark.parametrize("fault", [FailAt(0), FailAt(1), FailCommit(False), FailCommit(True)])
+@pytest.mark.parametrize("step", range(4))
+def test_a_step_that_fails_is_repeated_and_nothing_is_settled_before(world: World, step: int, fault: Fault) -> None:
+    appended, after = world.begin(2 * CHUNK), world.begin(1, first=5000)
+    world.ledger.faults.extend([None] * step + [fault])
+    world.tell(appended, after)
+    assert world.upstream.take(RowsSettled) == []
+    assert world.upstream.take_one(StateChanged).state is TableState.WAITING
+    world.advance()
+    assert world.upstream.take_one(StateChanged).state is TableState.RUNNING
+    assert world.is_completed(appended)
+    assert world.is_completed(after)
+    assert [settled.rows for settled in world.upstream.take(RowsSettled)] == [appended.rows, after.rows]
+    assert world.db.synced_rows == 2 * CHUNK + 1
+
+
+def test_it_is_repeated_however_long_it_takes(world: World) -> None:
+    appended = world.begin(3)
+    world.ledger.faults.extend([FailAt(0)] * 50)
+    world.tell(appended)
+    world.advance(50 * 300.0)
+    assert world.is_completed(appended)
+
+
+def test_somebody_who_waits_has_it_repeated_at_once(world: World) -> None:
+    appended = world.begin(3)
+    world.ledger.faults.extend([FailAt(0), FailAt(0)])
+    world.tell(appended, RetryNow(), RetryNow())
+    assert len(world.upstream.take(RowsSettled)) == 1
+    world.advance()
+    assert world.upstream.take(RowsSettled) == []
+
+
+@pytest.mark.parametrize("fault", [None, *ANY_FAULT])
+def test_a_decision_is_written_down_once_and_then_settled(world: World, fault: Fault | None) -> None:
+    item = world.db.add_item(1)
+    rows = (RowRef(1, item), RowRef(2))
+    world.ledger.faults.append(fault)
+    world.tell(RowsDecided(rows, Outcome.FAILED, "no good"))
+    world.advance()
+    assert [(stored.record_id, stored.status) for stored in world.db.items.values()] == [
+        ("1", ItemStatus.FAILED),
+        ("2", ItemStatus.FAILED),
+    ]
+    assert world.upstream.take(RowsSettled) == [RowsSettled(rows)]
+
+
+@pytest.mark.parametrize(("barrier", "passed"), [(Flush(7), Flushed(7)), (Drain(), Drained())])
+def test_a_barrier_passes_behind_what_came_before_it(world: World, barrier: object, passed: object) -> None:
+    appended = world.begin(3)
+    world.ledger.faults.append(FailAt(0))
+    world.tell(appended, barrier)
+    assert passed not in world.upstream.messages
+    world.advance()
+    settled = [message for message in world.upstream.messages if not isinstance(message, StateChanged)]
+    assert settled == [RowsSettled(appended.rows, sent=3), passed]
+
+
+@pytest.mark.parametrize("rows", [3, 2 * CHUNK])
+def test_a_lost_lease_ends_it_and_nothing_is_written(world: World, rows: int) -> None:
+    appended = world.begin(rows)
+    world.ledger.take_away()
+    world.tell(appended, Flush(7))
+    assert [type(message) for message in world.upstream.messages] == [LeaseGone]
+    assert world.db.flags == set()
+    assert world.db.states() == [BatchState.BEGUN]
+    world.advance()
+    assert world.upstream.take(Flushed) == []
+
+
+def test_a_batch_that_recovery_found_appended_is_completed(world: World) -> None:
+    appended = world.begin(3)
+    with world.ledger.transaction(LEASE) as tx:
+        tx.set_state(appended.batch_id, BatchState.APPENDED, was=BatchState.BEGUN)
+    world.tell(BatchAppended(appended.batch_id, tuple(RowRef(ref.key) for ref in appended.rows)))
+    assert world.is_completed(appended)
