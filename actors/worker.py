@@ -22,7 +22,7 @@ from bigquery.connect import Clients
 from bigquery.connect import connect as connect_bigquery
 from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
-from config.settings import Settings, SettingsError
+from config.settings import Settings
 from database.catalogue import read_source_table
 from database.commands import waiting
 from database.durability import Durability, read_durability

@@ -20,6 +20,7 @@ from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 
 CALL_SECONDS = 30.0  # deadline of creating and finalizing a stream
+MissingValueInterpretation = AppendRowsRequest.MissingValueInterpretation
 TRACE_ID = f"bq-sync:{VERSION}"
 
 
@@ -42,6 +43,7 @@ class StorageWrite:
     ) -> None:
         self._client = clients.write
         self._parent = f"projects/{settings.project_id}/datasets/{settings.dataset_id}/tables/{table.name}"
+        self._defaulted = frozenset(name for name, column in table.columns.items() if column.has_default)
         self._lookup = Lookup(clients.rest, settings, table)
         self._deadline_seconds = deadline_seconds
         self._idle_seconds = idle_seconds
@@ -106,6 +108,8 @@ class StorageWrite:
         wanted = (stream, batch.schema)
         request = AppendRowsRequest(write_stream=stream, offset=offset)
         request.arrow_rows.rows.serialized_record_batch = batch.serialize().to_pybytes()
+        for name in self._defaulted.intersection(batch.schema.names):
+            request.missing_value_interpretations[name] = MissingValueInterpretation.NULL_VALUE  # a NULL is meant
         with self._lock:
             call = self._call
             if call is None or not call.is_open or wanted != self._call_is_for:
@@ -114,9 +118,7 @@ class StorageWrite:
                 # What only the first request of a call carries, and holds for all of them.
                 request.arrow_rows.writer_schema.serialized_schema = batch.schema.serialize().to_pybytes()
                 request.trace_id = TRACE_ID
-                request.default_missing_value_interpretation = (
-                    AppendRowsRequest.MissingValueInterpretation.DEFAULT_VALUE
-                )
+                request.default_missing_value_interpretation = MissingValueInterpretation.DEFAULT_VALUE
                 call = AppendCall(self._client, stream, self._idle_seconds)
                 self._call, self._call_is_for = call, wanted
         return call.ask(request, self._deadline_seconds)
