@@ -6,6 +6,7 @@ The only actor that may block: each of its calls has a deadline, and until they 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Protocol
 
 import pykka
@@ -74,10 +75,17 @@ class Start:
 class Pipeline(Protocol):
     """The actors of one table, started."""
 
-    poller: Recipient
-    batcher: Recipient
-    writer: Recipient
-    marker: Recipient
+    @property
+    def poller(self) -> Recipient: ...
+
+    @property
+    def batcher(self) -> Recipient: ...
+
+    @property
+    def writer(self) -> Recipient: ...
+
+    @property
+    def marker(self) -> Recipient: ...
 
     def stop(self) -> None:
         """Drop it: its actors end with the message they are at, and its connection is cut."""
@@ -106,7 +114,7 @@ class TableOwner(pykka.ThreadingActor):
         ledger: writes the table's state and commands; a pipeline has its own.
         open_table: reads catalogue and schema anew, so that a table that was mended is carried again. Raises
             TableBlockedError, DestinationError, SourceError or LedgerError.
-        give_up: ends the process: this table failed too often in a short time.
+        give_up: ends the process: this table failed too often in a short time, or its owner did.
         lookup_first: an operator says that the database went back in time.
     """
 
@@ -162,12 +170,23 @@ class TableOwner(pykka.ThreadingActor):
                     self._from_stopping_pipeline(inner)
                 elif self._pipeline is not None:
                     self._from_pipeline(self._pipeline, inner)
+            case LeaseGone() if self._stopping:
+                self._end()
             case LeaseGone(reason) if self._lease is not None:
                 self._stand_by(reason)
             case Flush(command_id):
                 self._flush(command_id)
             case Stop():
                 self._stop()
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,  # noqa: ARG002  pykka's signature
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
+    ) -> None:
+        """Nobody is above this actor, and its process still holds the lock: the process ends, so that another can."""
+        self._give_up(f"{self._table}: its owner failed ({type(exception_value).__name__}): see the log")
 
     def _from_pipeline(self, pipeline: Pipeline, message: object) -> None:
         match message:
@@ -201,6 +220,7 @@ class TableOwner(pykka.ThreadingActor):
     # from nothing to a running pipeline
 
     def _try_to_work(self) -> None:
+        self._attempt += 1  # a delay that is still running is void
         try:
             if (connection_id := self._locks.take(self._table)) is None:
                 self._note_standby()

@@ -1,0 +1,483 @@
+"""TableOwner: the lease, recovery, and a pipeline that is dropped whole at any failure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from actors.messages import (
+    AppendMeasured,
+    ChildFailed,
+    Drain,
+    Drained,
+    Flush,
+    Flushed,
+    LeaseGone,
+    LookupPassDone,
+    LookupsChanged,
+    QuotaExceeded,
+    RecoveryNeeded,
+    RetryDue,
+    RetryNow,
+    RowsSettled,
+    StateChanged,
+    Stop,
+    TableState,
+    WriterReady,
+)
+from actors.parts import Recipient
+from actors.table_owner import FAILURES_TO_GIVE_UP, STANDBY_SECONDS, Start, TableBlockedError, TableOwner
+from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
+from delivery.lease import Lease
+from delivery.ledger import Batch, Lookups
+from delivery.settle import RowRef
+from delivery.source import SourceError
+from tests.fakes.clock import FakeScheduler
+from tests.fakes.database import MemoryDatabase
+from tests.fakes.destination import UNAVAILABLE
+from tests.fakes.inbox import Inbox, pump
+from tests.fakes.ledger import FailAt, MemoryLedger
+
+DATABASE_DOWN = LedgerError("the database can't be reached", outcome_unknown=False)
+BLOCKED = DestinationError(Failure(ErrorClass.BLOCKED, "PERMISSION_DENIED", definite=True))
+
+
+class Pipeline:
+    """Actors that only listen."""
+
+    def __init__(self, start: Start, upstream: Recipient) -> None:
+        self.started_with = start
+        self.upstream = upstream
+        self.poller, self.batcher, self.writer, self.marker = Inbox(), Inbox(), Inbox(), Inbox()
+        self.finds = True
+        self.runs = True
+
+    def stop(self) -> None:
+        self.finds = self.runs = False
+
+    def stop_finding(self) -> None:
+        self.finds = False
+
+
+@dataclass
+class Table:
+    """What a TableOwner opens. `recoveries` are what the next ones raise."""
+
+    recoveries: list[Exception | None] = field(default_factory=list)
+    appended: tuple[Batch, ...] = ()
+    lookups: Lookups = field(default_factory=Lookups)
+    recovered: list[tuple[Lease, bool]] = field(default_factory=list)
+    pipelines: list[Pipeline] = field(default_factory=list)
+    closed: int = 0
+
+    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
+        self.recovered.append((lease, lookup_first))
+        if self.recoveries and (error := self.recoveries.pop(0)) is not None:
+            raise error
+        return self.appended, self.lookups
+
+    def start(self, start: Start, upstream: Recipient) -> Pipeline:
+        self.pipelines.append(Pipeline(start, upstream))
+        return self.pipelines[-1]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class World:
+    """A TableOwner, and whatever may befall it."""
+
+    def __init__(self, lookup_first: bool = False) -> None:
+        self.db = MemoryDatabase()
+        self.ledger = MemoryLedger(self.db)
+        self.scheduler = FakeScheduler(self.db.clock)
+        self.table = Table()
+        self.opening: Exception | None = None
+        self.taking: Exception | None = None
+        self.lock_is_free = True
+        self.locked = False
+        self.given_up: list[str] = []
+        self.has_stopped = False
+        self.owner = TableOwner(
+            "logs",
+            self,
+            self.ledger.grant,
+            self.ledger,
+            self._open,
+            self.scheduler,
+            self.db.clock,
+            self.given_up.append,
+            self._stopped,
+            lookup_first,
+        )
+
+    # as its locks
+
+    def take(self, table: str) -> int | None:
+        if self.taking is not None:
+            raise self.taking
+        self.locked = self.lock_is_free
+        return 1 if self.locked else None
+
+    def release(self, table: str) -> None:
+        self.locked = False
+
+    def _open(self) -> Table:
+        if self.opening is not None:
+            raise self.opening
+        return self.table
+
+    def _stopped(self) -> None:
+        self.has_stopped = True
+
+    # what tests do
+
+    def tell(self, message: object) -> None:
+        self.owner.on_receive(message)
+        pump(self.owner)
+
+    def start(self) -> "World":
+        self.tell(RetryDue(0))
+        return self
+
+    def advance(self, seconds: float) -> None:
+        self.scheduler.advance(seconds, lambda: pump(self.owner))
+
+    def from_pipeline(self, message: object, pipeline: Pipeline | None = None) -> None:
+        (pipeline or self.pipeline).upstream.tell(message)
+        pump(self.owner)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The one that runs."""
+        (running,) = [pipeline for pipeline in self.table.pipelines if pipeline.runs]
+        return running
+
+    @property
+    def runs(self) -> bool:
+        return any(pipeline.runs for pipeline in self.table.pipelines)
+
+
+# from nothing to a running pipeline
+
+
+def test_it_takes_the_lease_recovers_and_starts() -> None:
+    world = World().start()
+    lease = world.pipeline.started_with.lease
+    assert (lease.table, lease.connection_id) == ("logs", 1)
+    assert world.db.token == lease.token
+    assert world.table.recovered == [(lease, False)]
+    assert world.db.state == "running"
+
+
+def test_each_start_has_a_lease_of_its_own() -> None:
+    world = World().start()
+    first = world.pipeline.started_with.lease
+    world.from_pipeline(RecoveryNeeded("the stream is gone"))
+    world.advance(5)
+    assert world.pipeline.started_with.lease.token not in ("", first.token)
+
+
+def test_it_stands_by_while_another_worker_owns_the_table_and_then_takes_over() -> None:
+    world = World()
+    world.lock_is_free = False
+    world.start()
+    world.advance(60)
+    assert not world.runs
+    assert world.db.state == "stopped"  # what the owner writes is the owner's
+    world.lock_is_free = True
+    world.advance(STANDBY_SECONDS)
+    assert world.runs
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DestinationError(UNAVAILABLE), DATABASE_DOWN, SourceError("the database can't be reached")],
+)
+def test_a_recovery_that_fails_is_run_again(error: Exception) -> None:
+    world = World()
+    world.table.recoveries = [error, error]
+    world.start()
+    assert not world.runs
+    assert (world.db.state, world.db.last_error) == ("waiting", world.db.reason)
+    world.advance(20)
+    assert world.runs
+    assert world.db.state == "running"
+
+
+def test_a_database_that_is_down_is_waited_for() -> None:
+    world = World()
+    world.taking = DATABASE_DOWN
+    world.start()
+    world.advance(600)
+    world.taking = None
+    world.advance(300)
+    assert world.runs
+
+
+@pytest.mark.parametrize("error", [BLOCKED, TableBlockedError(["logs: no such table"])])
+def test_a_blocked_table_says_so_and_is_probed_every_300_s(error: Exception) -> None:
+    world = World()
+    world.opening = error
+    world.start()
+    assert world.db.state == "blocked"
+    assert world.db.reason in ("PERMISSION_DENIED", "logs: no such table")
+    world.opening = None
+    world.advance(299)
+    assert not world.runs
+    world.advance(1)
+    assert world.runs
+
+
+def test_a_lease_lost_in_recovery_means_standing_by() -> None:
+    world = World()
+    world.table.recoveries = [LeaseLost("taken over")]
+    world.lock_is_free = True
+    world.start()
+    assert not world.runs
+    world.advance(STANDBY_SECONDS)
+    assert world.runs
+
+
+def test_look_ups_are_asked_for_once() -> None:
+    world = World(lookup_first=True)
+    world.table.recoveries = [DestinationError(UNAVAILABLE)]
+    world.start()
+    world.advance(5)
+    world.from_pipeline(RecoveryNeeded("the stream is gone"))
+    world.advance(10)
+    assert [lookup_first for _, lookup_first in world.table.recovered] == [True, True, False]
+
+
+# the way back
+
+
+def test_what_the_pipeline_reports_goes_to_whom_it_concerns() -> None:
+    world = World().start()
+    settled, measured = RowsSettled((RowRef(1),), sent=1), AppendMeasured(1, 1, 1.0)
+    for message in (settled, measured, WriterReady(), QuotaExceeded()):
+        world.from_pipeline(message)
+    assert world.pipeline.poller.messages == [settled]
+    assert world.pipeline.batcher.messages == [measured, WriterReady(), QuotaExceeded()]
+
+
+def test_its_state_is_written_where_it_changes() -> None:
+    world = World().start()
+    world.from_pipeline(StateChanged(TableState.WAITING, "no network"))
+    assert (world.db.state, world.db.reason, world.db.last_error) == ("waiting", "no network", "no network")
+    world.from_pipeline(StateChanged(TableState.RUNNING))
+    assert (world.db.state, world.db.reason, world.db.last_error) == ("running", None, "no network")
+
+
+def test_look_ups_end_when_the_database_says_so() -> None:
+    world = World().start()
+    world.db.lookups = Lookups(first=True)
+    world.db.add_item(1, id=17)
+    world.ledger.faults.append(FailAt(1))
+    world.from_pipeline(LookupPassDone())
+    assert world.db.lookups.first
+    assert world.pipeline.poller.messages == []
+    world.from_pipeline(LookupPassDone())
+    assert world.pipeline.poller.messages == [LookupsChanged(Lookups(items_to=17))]
+
+
+# a pipeline that can't go on
+
+
+def test_recovery_follows_after_a_while_and_the_next_batch_is_as_small_as_asked_for() -> None:
+    world = World().start()
+    first = world.pipeline
+    world.from_pipeline(RecoveryNeeded("three timeouts", next_rows=7))
+    assert not first.runs
+    assert world.table.closed == 1
+    assert world.db.state == "waiting"
+    world.advance(5)
+    assert world.pipeline.started_with.next_rows == 7
+    world.from_pipeline(RecoveryNeeded("the stream is gone"))
+    world.advance(10)
+    assert world.pipeline.started_with.next_rows is None
+
+
+def test_a_blocked_pipeline_is_probed_after_as_long_as_it_says() -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("no such table", blocked=True, probe_after=120))
+    assert world.db.state == "blocked"
+    world.advance(119)
+    assert not world.runs
+    world.advance(1)
+    assert world.runs
+
+
+def test_what_comes_from_a_dropped_pipeline_is_void() -> None:
+    world = World().start()
+    old = world.pipeline
+    world.from_pipeline(RecoveryNeeded("the stream is gone"))
+    world.advance(5)
+    for message in (RowsSettled((RowRef(1),)), RecoveryNeeded("again"), LeaseGone("late"), Drained()):
+        world.from_pipeline(message, old)
+    assert world.pipeline.poller.messages == []
+    assert world.runs
+
+
+def test_it_never_just_takes_a_lost_lease_back() -> None:
+    world = World().start()
+    world.lock_is_free = False
+    world.from_pipeline(LeaseGone("another worker has taken the table over"))
+    world.advance(600)
+    assert not world.runs
+
+
+def test_a_lost_connection_of_the_locks_ends_the_pipeline_too() -> None:
+    world = World().start()
+    world.tell(LeaseGone("the connection that holds the locks is gone"))
+    assert not world.runs
+    world.advance(STANDBY_SECONDS)
+    assert world.runs
+
+
+def test_a_dead_actor_means_recovery_after_a_growing_delay() -> None:
+    world = World().start()
+    delays: list[float] = []
+    for _ in range(3):
+        world.from_pipeline(ChildFailed("Poller", RuntimeError("a bug")))
+        assert not world.runs
+        began = world.db.clock.now
+        while not world.runs:
+            world.advance(0.5)
+        delays.append(world.db.clock.now - began)
+    assert delays == sorted(delays)
+    assert delays[-1] > delays[0]
+
+
+def test_too_many_failures_in_a_short_time_end_the_process() -> None:
+    world = World().start()
+    for _ in range(FAILURES_TO_GIVE_UP - 1):
+        world.from_pipeline(ChildFailed("Poller", RuntimeError("a bug")))
+        world.advance(40)
+    assert world.given_up == []
+    world.from_pipeline(ChildFailed("Poller", RuntimeError("a bug")))
+    assert len(world.given_up) == 1
+    assert "logs" in world.given_up[0]
+
+
+def test_failures_of_long_ago_are_forgotten() -> None:
+    world = World().start()
+    for _ in range(3 * FAILURES_TO_GIVE_UP):
+        world.from_pipeline(ChildFailed("Poller", RuntimeError("a bug")))
+        world.advance(400)
+    assert world.given_up == []
+
+
+def test_an_error_of_its_own_ends_the_process_which_would_else_hold_the_lock_and_do_nothing() -> None:
+    world = World().start()
+    error = RuntimeError("a bug")
+    world.owner.on_failure(RuntimeError, error, None)
+    assert len(world.given_up) == 1
+    assert "RuntimeError" in world.given_up[0]
+
+
+# what operators ask for
+
+
+def test_a_flush_is_taken_passes_through_and_is_counted() -> None:
+    world = World().start()
+    world.from_pipeline(RowsSettled((RowRef(1),), sent=1))
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    assert world.db.commands[7] == "taken"
+    assert world.pipeline.poller.take(Flush) == [Flush(7)]
+    for inbox in (world.pipeline.poller, world.pipeline.writer, world.pipeline.marker):
+        assert inbox.take(RetryNow) == [RetryNow()]
+    world.from_pipeline(RowsSettled((RowRef(2), RowRef(3)), sent=2))
+    world.from_pipeline(Flushed(7))
+    assert (world.db.commands[7], world.db.results[7]) == ("done", {"flushedCount": 2})
+
+
+def test_a_flush_that_was_withdrawn_isnt_done() -> None:
+    world = World().start()
+    world.db.commands[7] = "withdrawn"
+    world.tell(Flush(7))
+    assert world.pipeline.poller.take(Flush) == []
+
+
+def test_a_flush_is_taken_once_however_often_it_is_told() -> None:
+    world = World().start()
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    world.tell(Flush(7))
+    assert world.pipeline.poller.take(Flush) == [Flush(7)]
+
+
+def test_a_standby_leaves_flushes_to_the_owner() -> None:
+    world = World()
+    world.lock_is_free = False
+    world.start()
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    assert world.db.commands[7] == "waiting"
+
+
+def test_a_flush_survives_a_recovery() -> None:
+    world = World().start()
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    world.from_pipeline(RecoveryNeeded("the stream is gone"))
+    world.advance(5)
+    assert world.pipeline.poller.take(Flush) == [Flush(7)]
+
+
+def test_a_flush_of_a_table_that_waits_tries_it_at_once_and_only_once() -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("no such table", blocked=True))
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    assert world.pipeline.poller.take(Flush) == [Flush(7)]
+    world.advance(1000)  # the probe that was due is void
+    assert len(world.table.pipelines) == 2
+    assert world.runs
+
+
+# the end
+
+
+def test_a_stop_drains_the_pipeline_frees_the_lease_and_says_so() -> None:
+    world = World().start()
+    pipeline = world.pipeline
+    world.tell(Stop())
+    assert (pipeline.finds, pipeline.runs) == (False, True)
+    assert pipeline.writer.messages == [Drain()]
+    assert not world.has_stopped
+    world.from_pipeline(Drained())
+    assert world.has_stopped
+    assert not pipeline.runs
+    assert not world.locked
+    assert world.db.state == "stopped"
+
+
+@pytest.mark.parametrize(
+    "message", [RecoveryNeeded("unknown"), LeaseGone("gone"), ChildFailed("BqWriter", RuntimeError("a bug"))]
+)
+def test_a_pipeline_that_fails_while_it_is_drained_ends_it(message: object) -> None:
+    world = World().start()
+    world.tell(Stop())
+    world.from_pipeline(message)
+    assert world.has_stopped
+    world.advance(1000)
+    assert not world.runs
+
+
+@pytest.mark.parametrize("prepare", [lambda world: None, lambda world: setattr(world, "opening", BLOCKED)])
+def test_a_stop_without_a_pipeline_is_at_once(prepare: Callable[[World], None]) -> None:
+    world = World()
+    prepare(world)
+    world.tell(Stop())
+    assert world.has_stopped
+    world.advance(1000)
+    assert not world.runs
+
+
+def test_losing_the_locks_while_it_is_drained_ends_it() -> None:
+    world = World().start()
+    world.tell(Stop())
+    world.tell(LeaseGone("the connection that holds the locks is gone"))
+    assert world.has_stopped
