@@ -10,8 +10,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.app import create_app
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from database.engine import connect
+from operations.health import DISABLED
 
 # A stop takes this long at most: requests under way get the first, what hangs even then is left behind by the second.
 GRACE_SECONDS = 2
@@ -71,12 +72,16 @@ def make_server(settings: Settings) -> ApiServer:
     """The API as configured.
 
     Raises:
-        SettingsError: there is no database, and bq-sync isn't disabled.
-        OSError: the address can't be listened on.
+        SettingsError: there is no database, and bq-sync isn't disabled; or the address can't be listened on.
     """
     needs_database = settings.enabled or settings.database_url is not None
     engine = connect(settings.require_database_url()) if needs_database else None
-    return ApiServer(create_app(settings, engine), settings.api_host, settings.api_port)
+    try:
+        return ApiServer(create_app(settings, engine), settings.api_host, settings.api_port)
+    except OSError as error:
+        where, why = f"{settings.api_host} port {settings.api_port}", error.strerror
+        fix = "stop what listens there, or set BQ_SYNC_API_HOST and BQ_SYNC_API_PORT"
+        raise SettingsError([f"api_host, api_port: can't listen on {where} ({why}): {fix}"]) from error
 
 
 def run_api(settings: Settings) -> int:
@@ -92,6 +97,8 @@ def run_api(settings: Settings) -> int:
         signal.signal(number, stop)
     server.start(ended.set)
     log.info("the API listens", url=server.url)
+    if not settings.enabled:
+        log.warning(DISABLED.reasons[0])
     ended.wait()
     server.stop()
     return 0 if stopping.is_set() else 1

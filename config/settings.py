@@ -217,7 +217,7 @@ class Settings(_Strict):
     max_upload_kbps: int | None = Field(None, ge=8)
     compression: Literal["none", "gzip"] = "none"
     stream_settle_seconds: float = Field(600, ge=0)
-    lookup_max_bytes: int = Field(10_000_000_000, ge=10_000_000)  # what one look-up may scan
+    lookup_max_bytes: int = Field(10_000_000_000, ge=10_485_760)  # what one look-up may scan
 
     api_host: str = Field("127.0.0.1", min_length=1)
     api_port: int = Field(8322, ge=0, le=65535)

@@ -1,7 +1,10 @@
 """GET /status and /health: the spelling of the answers, and what they say when there is nothing to say."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from pymysql.err import OperationalError as MySqlError
 from sqlalchemy import Engine, create_mock_engine
@@ -127,3 +130,22 @@ def test_status_works_while_disabled() -> None:
 def test_without_a_database_status_says_what_to_set() -> None:
     response = call(create_app(settings(enabled=False), None), "GET", "/status")
     assert "BQ_SYNC_DATABASE_URL" in assert_problem(response, 503)["detail"]
+
+
+def test_a_slow_database_holds_up_nobody_else() -> None:
+    released = threading.Event()
+
+    def read(_: Engine, __: Settings) -> Status:
+        assert released.wait(10), "the event loop stood still"
+        return WELL
+
+    async def ask() -> tuple[int, int]:
+        transport = httpx.ASGITransport(create_app(settings(), NO_ENGINE, read_status=read))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            slow = asyncio.create_task(client.get("/api/bq-sync/status"))
+            await asyncio.sleep(0)  # lets it begin
+            quick = await client.get("/nothing")
+            released.set()
+            return (await slow).status_code, quick.status_code
+
+    assert asyncio.run(ask()) == (200, 404)

@@ -1,0 +1,19 @@
+"""`bq-sync init-bigquery`: prints what is made and what exists."""
+
+from contextlib import closing
+
+from bigquery.connect import connect
+from cli.findings import FindingsPrinter
+from config.settings import Settings
+from operations.findings import Level
+from operations.init_bigquery import init_bigquery
+
+
+def run_init(settings: Settings) -> int:
+    """The exit code: 1 where a configured table stays missing, or can't take the rows.
+
+    Raises:
+        SettingsError: there are no credentials that can be used.
+    """
+    with closing(connect(settings)) as clients, FindingsPrinter() as printer:
+        return int(init_bigquery(settings, clients, printer.report, printer.doing) is Level.ERROR)

@@ -1,0 +1,154 @@
+"""The command `bq-sync`: parses and prints, nothing else. Each command imports what it needs when it runs."""
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, NoReturn
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import logs
+from config.settings import Settings, SettingsError, load
+from database.failures import explain
+
+WRONG_SETTINGS = 2  # the exit code; also that of a wrong command line
+
+
+class Failed(click.ClickException):
+    """Ends the command with one message and exit code 1."""
+
+    def format_message(self) -> str:
+        return self.message
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"bq-sync: {self.format_message()}", file=file, err=file is None)
+
+
+class WrongSettings(Failed):
+    exit_code = WRONG_SETTINGS
+
+
+class Commands(click.Group):
+    """Turns what a command raises into a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            many = "the configuration is wrong:\n  " if len(error.problems) > 1 else ""
+            raise WrongSettings(many + "\n  ".join(error.problems)) from error
+        except SQLAlchemyError as error:
+            raise Failed(explain(error)) from error
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        try:
+            click.echo(f"bq-sync {version('bq-sync')}")
+        except PackageNotFoundError:
+            click.echo("bq-sync, of a checkout that isn't installed: make install")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def main() -> None:
+    """Carries rows of MySQL or MariaDB to BigQuery, each exactly once.
+
+    Configuration: BQ_SYNC_CONFIG, else config/bq_sync.yaml, else /etc/bq-sync/bq_sync.yaml.
+    """
+
+
+@main.command()
+@click.option("--history", type=click.Choice(["send", "skip"]), help="What becomes of rows that are there already.")
+@click.option("--down", is_flag=True, help="Remove what migrate added; which rows were sent is forgotten.")
+@click.option("--sql", is_flag=True, help="Print the SQL and change nothing.")
+def migrate(history: Literal["send", "skip"] | None, down: bool, sql: bool) -> None:
+    """Bring the database to what this version and configuration need."""
+    from database.engine import connect
+    from operations.migrate import MigrationError, migrate_down, migrate_up, migration_sql
+
+    if down and (sql or history):
+        raise click.UsageError("--down goes with no other option.")
+    settings = _load()
+    engine = connect(settings.require_database_url())
+    try:
+        if sql:
+            click.echo(migration_sql(engine, settings, history), nl=False)
+        elif down:
+            migrate_down(engine, settings, click.echo)
+        elif problems := migrate_up(engine, settings, history, click.echo):
+            raise Failed("not everything could be done:\n  " + "\n  ".join(problems))
+    except MigrationError as error:
+        raise Failed(str(error)) from error
+
+
+@main.command("init-bigquery")
+def init_bigquery() -> None:
+    """Create the dataset and the shipped tables where they are missing.
+
+    What exists is left alone and compared with the settings. Exit code 1 where a table stays missing or doesn't fit.
+    """
+    from cli.init_bigquery import run_init
+
+    sys.exit(run_init(_load()))
+
+
+@main.command()
+@click.option("--json", "in_json", is_flag=True, help="Print one JSON document instead of lines.")
+@click.option("--strict", is_flag=True, help="Exit code 1 for warnings too.")
+def check(in_json: bool, strict: bool) -> None:
+    """Compare the settings with database and BigQuery, and try what a worker will do.
+
+    Nothing is changed. Exit code 1 where something is wrong.
+    """
+    from cli.check import run_check
+
+    sys.exit(run_check(_load(), in_json=in_json, strict=strict))
+
+
+@main.command()
+@click.option("--table", "tables", multiple=True, help="Carry only this table; may be repeated. Default: all.")
+@click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")
+def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
+    """Carry rows, until stopped."""
+    from actors.worker import run_worker
+
+    settings = _load()
+    if unknown := [table for table in tables if table not in settings.tables]:
+        raise click.UsageError(f"No such table: {', '.join(unknown)}. There are {', '.join(settings.tables)}.")
+    _end(run_worker(settings, tables, lookup_first))
+
+
+@main.command()
+def api() -> None:
+    """Serve the REST API, until stopped."""
+    from api.serve import run_api
+
+    sys.exit(run_api(_load()))
+
+
+@main.command()
+@click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")
+def run(lookup_first: bool) -> None:
+    """Worker and API in one process, for small boxes."""
+    from cli.run import run_both
+
+    _end(run_both(_load(), lookup_first))
+
+
+def _load() -> Settings:
+    """The settings, with logs as they say."""
+    settings = load()
+    logs.configure(settings.log_format)
+    return settings
+
+
+def _end(code: int) -> NoReturn:
+    """End at once: exit handlers and threads of libraries may wait for a network that doesn't answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
