@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+import pykka
+
 
 class Background(Protocol):
     """Runs calls one after another, away from the actor that asks for them."""
@@ -15,9 +17,14 @@ class Background(Protocol):
 
 
 class BackgroundThread:
-    """Calls on one daemon thread, in order. A call has to answer by a message and to raise nothing."""
+    """Calls on one daemon thread, in order. A call answers by a message.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        failed: is told what a call raised: an error that nobody foresaw, and after which no answer comes.
+    """
+
+    def __init__(self, name: str, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -30,4 +37,9 @@ class BackgroundThread:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            call()
+            try:
+                call()
+            except pykka.ActorDeadError:
+                continue  # whoever asked is gone
+            except Exception as error:  # noqa: BLE001  whatever it is, its actor would wait for ever
+                self._failed(error)

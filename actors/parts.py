@@ -1,7 +1,8 @@
 """What every actor is built on: where messages go, and what happens when an actor dies."""
 
+from contextlib import suppress
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pykka
 
@@ -26,6 +27,24 @@ class Scheduler(Protocol):
     """Messages for later: the only way for an actor to wait."""
 
     def after(self, seconds: float, recipient: Recipient, message: object) -> None: ...
+
+
+class Link:
+    """A running actor as its neighbours know it. What is told to one that is gone is dropped.
+
+    Its TableOwner hears of its end, and drops the pipeline; until then the others must not die of it too.
+    """
+
+    def __init__(self, actor: pykka.ActorRef[Any]) -> None:
+        self._actor = actor
+
+    def tell(self, message: object) -> None:
+        with suppress(pykka.ActorDeadError):
+            self._actor.tell(message)
+
+    def stop(self) -> None:
+        """Let the actor end after the messages that it has."""
+        self._actor.stop(block=False)
 
 
 class Upstream:

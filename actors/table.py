@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pykka
-from mapping.compile import TableMapping
-
 from actors.background import BackgroundThread
 from actors.batcher import Batcher
 from actors.bq_writer import BqWriter, WriterLimits
-from actors.messages import BatchAppended, Tick
-from actors.parts import Clock, Recipient, Scheduler
+from actors.messages import BatchAppended, ChildFailed, Tick
+from actors.parts import Clock, Link, Recipient, Scheduler
 from actors.poller import Poller
 from actors.room import Room
 from actors.sync_marker import SyncMarker
@@ -25,6 +22,7 @@ from delivery.rows import Key, SentRow, SentRows
 from delivery.settle import RowRef
 from delivery.source import QueuedItem, Source
 from delivery.triage import Item
+from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
 
 ROOM_BATCHES = 2  # full batches that may be in flight
@@ -62,46 +60,54 @@ class OpenedTable:
     def start(self, start: Start, upstream: Recipient) -> "Pipeline":
         """Start the actors, from the end of the pipeline backwards, each with the ref of the next."""
         lease = start.lease
-        background = BackgroundThread(f"bigquery-{lease.table}")
-        marker = SyncMarker.start(upstream, self.ledger, lease, self.scheduler)
-        writer = BqWriter.start(
-            upstream,
-            marker,
-            self.ledger,
-            lease,
-            self.destination,
-            background,
-            self.scheduler,
-            self.clock,
-            self.limits,
+        background = BackgroundThread(
+            f"bigquery-{lease.table}", lambda error: upstream.tell(ChildFailed("BackgroundThread", error))
         )
-        batcher = Batcher.start(
-            upstream,
-            writer,
-            marker,
-            self.mapping,
-            self.scheduler,
-            self.clock,
-            self._pace(start.next_rows),
-            self.settings.batch_size,
-            self.settings.interval_seconds,
+        marker = Link(SyncMarker.start(upstream, self.ledger, lease, self.scheduler))
+        writer = Link(
+            BqWriter.start(
+                upstream,
+                marker,
+                self.ledger,
+                lease,
+                self.destination,
+                background,
+                self.scheduler,
+                self.clock,
+                self.limits,
+            )
         )
-        poller = Poller.start(
-            upstream,
-            batcher,
-            marker,
-            self.source,
-            Room(
-                ROOM_BATCHES * self.settings.max_batch_rows,
-                ROOM_BYTES,
-                (key for batch in start.appended for key in batch.rows.keys),
-            ),
-            self.scheduler,
-            self.clock,
-            min(SLOWEST_POLL_SECONDS, max(FASTEST_POLL_SECONDS, self.settings.interval_seconds / 3)),
-            start.lookups,
-            self.table.settle_seconds,
-            self.table.synced_flag is not None,
+        batcher = Link(
+            Batcher.start(
+                upstream,
+                writer,
+                marker,
+                self.mapping,
+                self.scheduler,
+                self.clock,
+                self._pace(start.next_rows),
+                self.settings.batch_size,
+                self.settings.interval_seconds,
+            )
+        )
+        poller = Link(
+            Poller.start(
+                upstream,
+                batcher,
+                marker,
+                self.source,
+                Room(
+                    ROOM_BATCHES * self.settings.max_batch_rows,
+                    ROOM_BYTES,
+                    (key for batch in start.appended for key in batch.rows.keys),
+                ),
+                self.scheduler,
+                self.clock,
+                min(SLOWEST_POLL_SECONDS, max(FASTEST_POLL_SECONDS, self.settings.interval_seconds / 3)),
+                start.lookups,
+                self.table.settle_seconds,
+                self.table.synced_flag is not None,
+            )
         )
         for batch in start.appended:
             marker.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
@@ -142,18 +148,18 @@ class OpenedTable:
 class Pipeline:
     """The running actors of one table."""
 
-    poller: pykka.ActorRef[Poller]
-    batcher: pykka.ActorRef[Batcher]
-    writer: pykka.ActorRef[BqWriter]
-    marker: pykka.ActorRef[SyncMarker]
+    poller: Link
+    batcher: Link
+    writer: Link
+    marker: Link
     background: BackgroundThread
 
     def stop(self) -> None:
         self.stop_finding()
-        for actor in (self.writer, self.marker):
-            actor.stop(block=False)
+        self.writer.stop()
+        self.marker.stop()
         self.background.close()
 
     def stop_finding(self) -> None:
-        for actor in (self.poller, self.batcher):
-            actor.stop(block=False)
+        self.poller.stop()
+        self.batcher.stop()

@@ -1,10 +1,13 @@
 """Whoever is told things, and a way to run actors without threads."""
 
+import queue
 from typing import Any, TypeVar
 
 import pykka
 
 T = TypeVar("T")
+
+PATIENCE = 10.0  # s: for a thread to get its turn on a busy machine
 
 
 class Inbox:
@@ -26,6 +29,20 @@ class Inbox:
         """Remove and return the only message of this kind."""
         (message,) = self.take(kind)
         return message
+
+
+class Listener:
+    """A recipient that another thread tells things, and a test waits for."""
+
+    def __init__(self) -> None:
+        self._messages: queue.Queue[object] = queue.Queue()
+
+    def tell(self, message: object) -> None:
+        self._messages.put(message)
+
+    def next(self) -> object:
+        """The next message, as soon as it is there; queue.Empty where none comes."""
+        return self._messages.get(timeout=PATIENCE)
 
 
 def pump(*actors: pykka.ThreadingActor) -> None:
