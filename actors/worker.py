@@ -42,6 +42,8 @@ CONNECTIONS_PER_TABLE = 3  # Poller, BqWriter and SyncMarker each use one at a t
 
 log = structlog.get_logger(__name__)
 
+Opener = Callable[[Settings, str, Engine, Clients, Scheduler, Clock], OpenedTable]
+
 
 class Worker:
     """Owns, or stands by for, the given tables of the configuration (default: all of them).
@@ -49,6 +51,7 @@ class Worker:
     Args:
         lookup_first: the database went back in time: every waiting row is looked up in BigQuery before it is sent.
         failed: called once, from any thread, when this process should end and be started anew.
+        opener: makes what carries a table; default: `open_table`.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Worker:
         tables: Sequence[str] = (),
         lookup_first: bool = False,
         failed: Callable[[str], None] = log.error,
+        opener: Opener | None = None,
     ) -> None:
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
@@ -66,13 +70,14 @@ class Worker:
         self._locks = Locks(connect_unpooled(database_url), self._locks_lost)
         self._stopped = {table: threading.Event() for table in self._tables}
         self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
+        opener = opener or open_table
         for table in self._tables:
             self._owners[table] = TableOwner.start(
                 table,
                 self._locks,
                 partial(grant, self._engine),
                 SqlLedger(self._engine),
-                partial(open_table, settings, table, self._engine, self._clients, self._scheduler, SystemClock()),
+                partial(opener, settings, table, self._engine, self._clients, self._scheduler, SystemClock()),
                 self._scheduler,
                 SystemClock(),
                 give_up=failed,
@@ -168,8 +173,10 @@ def _read_database(settings: Settings, name: str, engine: Engine) -> tuple[Sourc
     return source, durability, site
 
 
-def run_worker(settings: Settings, tables: tuple[str, ...] = (), lookup_first: bool = False) -> int:
-    """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs.
+def run_worker(
+    settings: Settings, tables: tuple[str, ...] = (), lookup_first: bool = False, opener: Opener | None = None
+) -> int:
+    """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs. `opener`: see Worker.
 
     Returns:
         The exit code: 0 after a signal; 1 when a table failed so often that the process should be started anew.
@@ -191,7 +198,7 @@ def run_worker(settings: Settings, tables: tuple[str, ...] = (), lookup_first: b
         raise SettingsError(
             ["database_url: is missing: set BQ_SYNC_DATABASE_URL=mysql+pymysql://user:password@host/database"]
         )
-    worker = Worker(settings, settings.database_url.get_secret_value(), tables, lookup_first, fail)
+    worker = Worker(settings, settings.database_url.get_secret_value(), tables, lookup_first, fail, opener)
     worker.start()
     ended.wait()
     for reason in failures:
