@@ -180,6 +180,9 @@ def run_worker(
 
     Returns:
         The exit code: 0 after a signal; 1 when a table failed so often that the process should be started anew.
+
+    Raises:
+        SettingsError: no database is set, or the credentials can't be used.
     """
     ended = threading.Event()
     failures: list[str] = []
@@ -194,11 +197,7 @@ def run_worker(
         log.warning("bq-sync is disabled and sends nothing: set BQ_SYNC_ENABLED=true, or enabled: true in the file")
         ended.wait()
         return 0
-    if settings.database_url is None:
-        raise SettingsError(
-            ["database_url: is missing: set BQ_SYNC_DATABASE_URL=mysql+pymysql://user:password@host/database"]
-        )
-    worker = Worker(settings, settings.database_url.get_secret_value(), tables, lookup_first, fail, opener)
+    worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener)
     worker.start()
     ended.wait()
     for reason in failures:
