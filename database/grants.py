@@ -44,7 +44,8 @@ def _statement(right: str, table: str, columns: Collection[str]) -> str:
 
 def _is_denied(connection: Connection, statement: str) -> bool:
     try:
-        connection.exec_driver_sql(f"EXPLAIN {statement}").close()
+        # PyMySQL takes a percent sign for a parameter's place.
+        connection.exec_driver_sql(f"EXPLAIN {statement}".replace("%", "%%")).close()
     except DBAPIError as error:
         if error.connection_invalidated or error.orig is None:
             raise

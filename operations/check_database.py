@@ -12,6 +12,7 @@ from database.failures import explain
 from database.grants import lacking_rights
 from database.identifiers import quote, quote_text
 from database.schema import metadata
+from migrations import VERSION_TABLE
 from operations.findings import Doing, Finding, error, ok, warning
 from operations.migrate import MigrationError, MigrationPlan, plan
 
@@ -39,6 +40,7 @@ def check_database(engine: Engine, settings: Settings, doing: Doing) -> Generato
                 for name in metadata.tables
                 if name in server.engines
             }
+            version = lacking_rights(connection, VERSION_TABLE, {"SELECT": ["version_num"]})
     except SQLAlchemyError as problem:
         fix = "see that the database runs, and that BQ_SYNC_DATABASE_URL names it and its user"
         yield error(WHERE, f"{_place(engine.url)} can't be used: {explain(problem)}", fix)
@@ -46,11 +48,15 @@ def check_database(engine: Engine, settings: Settings, doing: Doing) -> Generato
     yield ok(WHERE, f"{_place(engine.url)} answers")
     yield from judge_server(server, settings)
     yield from judge_durability(durability, settings)
-    doing("comparing the database with what `migrate` would make")
-    try:
-        yield judge_plan(plan(engine, settings))
-    except MigrationError as problem:
-        yield error(WHERE, f"whether it is migrated can't be told: {problem}")
+    if version and server.engines:
+        text = f"whether bq-sync's tables are up to date can't be told: the user lacks SELECT on {VERSION_TABLE}"
+        yield warning(WHERE, text, grant(server, VERSION_TABLE, version))
+    else:
+        doing("comparing the database with what `migrate` would make")
+        try:
+            yield judge_plan(plan(engine, settings))
+        except MigrationError as problem:
+            yield error(WHERE, f"whether bq-sync's tables are up to date can't be told: {problem}")
     yield from judge_own_tables(server, lacking)
     return server
 
@@ -128,10 +134,8 @@ def judge_own_tables(server: ServerFacts, lacking: dict[str, tuple[str, ...]]) -
     for name, rights in denied.items():
         yield error(WHERE, f"the user lacks {', '.join(rights)} on {name}", grant(server, name, rights))
     if server.engines and not denied:
-        yield ok(
-            WHERE,
-            f"the user has {', '.join(OWN_RIGHTS)} on bq-sync's tables (`migrate` also needs CREATE, ALTER, INDEX)",
-        )
+        also = "`migrate` also needs CREATE, ALTER, INDEX, DROP and LOCK TABLES"
+        yield ok(WHERE, f"the user has {', '.join(OWN_RIGHTS)} on bq-sync's tables ({also})")
 
 
 def grant(server: ServerFacts, table: str, rights: tuple[str, ...]) -> str:
