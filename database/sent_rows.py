@@ -1,5 +1,6 @@
 """What the ledger keeps of a batch's rows: compressed Arrow, a column for the key and one for each identity column."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import pyarrow as pa
@@ -13,9 +14,9 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 def pack(rows: SentRows) -> bytes:
     """The bytes of bq_sync_batch.sent_rows."""
-    columns = [pa.array([row.key for row in rows.rows])]
-    columns += [pa.array([row.identity[place] for row in rows.rows]) for place in range(len(rows.identity_columns))]
-    columns.append(pa.array([row.partition for row in rows.rows]))
+    columns = [_array([row.key for row in rows.rows])]
+    columns += [_array([row.identity[place] for row in rows.rows]) for place in range(len(rows.identity_columns))]
+    columns.append(_array([row.partition for row in rows.rows]))
     # By place, since an identity column may be the partitioning column too.
     names = ["key", *rows.identity_columns, "partition"]
     schema = pa.schema(
@@ -26,6 +27,13 @@ def pack(rows: SentRows) -> bytes:
     with pa.ipc.new_stream(sink, schema, options=_OPTIONS) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return cast(bytes, sink.getvalue().to_pybytes())
+
+
+def _array(values: Sequence[object]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, type=pa.uint64())  # BIGINT UNSIGNED, which pyarrow doesn't guess
 
 
 def unpack(packed: bytes) -> SentRows:

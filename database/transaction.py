@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, Update, func, literal_column, select, update
 from sqlalchemy.dialects.mysql import insert
 
+from database.in_lists import chunks
 from database.schema import batch, command, queue, stream, table
 from database.sent_rows import pack, unpack
 from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream
@@ -15,6 +16,11 @@ from delivery.rows import Key, SentRows
 ERROR_LENGTH = 1000  # characters of last_error that are kept
 
 _NOW: ColumnElement[Any] = literal_column("CURRENT_TIMESTAMP(6)")
+
+# The optimizer may else walk all items of one status, and wait for those that a producer, or another table's owner,
+# has not committed.
+_BY_ID = "FORCE INDEX (PRIMARY)"
+_BY_BATCH = "FORCE INDEX (bq_sync_queue_batch)"
 
 # The UPDATEs that mark source rows as synced.
 Flagging = Callable[[Sequence[Key]], Iterable[Executable]]
@@ -76,50 +82,36 @@ class SqlTransaction:
     # items
 
     def lock_pending(self, items: Collection[int]) -> Mapping[int, str]:
-        if not items:
-            return {}
-        query = select(queue.c.id, queue.c.record_id).where(
-            queue.c.id.in_(items), queue.c.sync_status == ItemStatus.PENDING
-        )
-        return {row[0]: row[1] for row in self._connection.execute(query.with_for_update())}
+        query = select(queue.c.id, queue.c.record_id).where(queue.c.sync_status == ItemStatus.PENDING)
+        query = query.with_hint(queue, _BY_ID).with_for_update()
+        pending: dict[int, str] = {}
+        for some in chunks(list(items)):
+            pending |= {row[0]: row[1] for row in self._connection.execute(query.where(queue.c.id.in_(some)))}
+        return pending
 
     def tie(self, items: Collection[int], batch_id: int) -> None:
-        self._update_items(items, sync_status=ItemStatus.SYNCING, batch_id=batch_id)
+        self._update_items(items, update(queue), sync_status=ItemStatus.SYNCING, batch_id=batch_id)
 
     def respell(self, item: int, key: Key) -> None:
-        self._update_items([item], record_id=str(key))
+        self._update_items([item], update(queue), record_id=str(key))
 
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
-        self._connection.execute(
-            update(queue)
-            .where(queue.c.batch_id == batch_id, queue.c.record_id.in_([str(key) for key in keys]))
-            .values(batch_id=to)
-        )
+        tied = update(queue).with_hint(_BY_BATCH).where(queue.c.batch_id == batch_id)
+        for some in chunks([str(key) for key in keys]):
+            self._connection.execute(tied.where(queue.c.record_id.in_(some)).values(batch_id=to))
 
     def free_items(self, batch_id: int) -> None:
-        self._connection.execute(
-            update(queue)
-            .where(queue.c.batch_id == batch_id, queue.c.sync_status == ItemStatus.SYNCING)
-            .values(sync_status=ItemStatus.PENDING, batch_id=None)
-        )
+        self._update_syncing(batch_id, sync_status=ItemStatus.PENDING, batch_id=None)
 
     def free_orphans(self, items: Collection[int]) -> None:
-        self._update_items(items, sync_status=ItemStatus.PENDING)
+        self._update_items(items, update(queue), sync_status=ItemStatus.PENDING)
 
     def complete_items(self, batch_id: int) -> None:
-        self._connection.execute(
-            update(queue)
-            .where(queue.c.batch_id == batch_id, queue.c.sync_status == ItemStatus.SYNCING)
-            .values(sync_status=ItemStatus.COMPLETED, synced_at=_NOW, last_error=None)
-        )
+        self._update_syncing(batch_id, sync_status=ItemStatus.COMPLETED, synced_at=_NOW, last_error=None)
 
     def settle_items(self, items: Collection[int], status: ItemStatus, reason: str | None) -> None:
-        if items:
-            self._connection.execute(
-                update(queue)
-                .where(queue.c.id.in_(items), queue.c.sync_status == ItemStatus.PENDING)
-                .values(sync_status=status, last_error=_shortened(reason))
-            )
+        still_pending = update(queue).where(queue.c.sync_status == ItemStatus.PENDING)
+        self._update_items(items, still_pending, sync_status=status, last_error=_shortened(reason))
 
     def fail_row(self, key: Key, reason: str) -> None:
         # Asked first, since this is repeated after a COMMIT whose answer was lost.
@@ -192,9 +184,14 @@ class SqlTransaction:
         key = self._connection.execute(statement).inserted_primary_key  # type: ignore[call-overload]  # any insert
         return int(key[0])
 
-    def _update_items(self, items: Collection[int], **values: object) -> None:
-        if items:
-            self._connection.execute(update(queue).where(queue.c.id.in_(items)).values(**values))
+    def _update_items(self, items: Collection[int], statement: Update, **values: object) -> None:
+        statement = statement.with_hint(_BY_ID)
+        for some in chunks(list(items)):
+            self._connection.execute(statement.where(queue.c.id.in_(some)).values(**values))
+
+    def _update_syncing(self, of_batch: int, **values: object) -> None:
+        syncing = update(queue).with_hint(_BY_BATCH).where(queue.c.batch_id == of_batch)
+        self._connection.execute(syncing.where(queue.c.sync_status == ItemStatus.SYNCING).values(**values))
 
     def _update_table(self, **values: object) -> None:
         self._connection.execute(update(table).where(table.c.table_name == self._table).values(**values))
