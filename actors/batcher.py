@@ -3,9 +3,6 @@
 from collections import deque
 from dataclasses import dataclass
 
-from mapping.compile import TableMapping
-from mapping.row import BadRow, Row
-
 from actors.messages import (
     AppendMeasured,
     BatchReady,
@@ -21,6 +18,8 @@ from delivery.finding import Found
 from delivery.pace import Pace
 from delivery.rows import Outgoing, SentRow, SentRows
 from delivery.settle import Outcome, RowRef
+from mapping.compile import TableMapping
+from mapping.row import BadRow, Row
 
 AHEAD = 2  # batches with the writer: one is sent, the next waits encoded
 

@@ -10,7 +10,7 @@ from actors.messages import Flush, Tick
 from actors.parts import Recipient, Scheduler
 from delivery.source import SourceError
 
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 3.0  # a command that nobody takes is withdrawn after 10 s
 
 
 class Command(Protocol):

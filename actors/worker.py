@@ -8,11 +8,11 @@ from functools import partial
 
 import pykka
 import structlog
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
 from actors.command_reader import Command, CommandReader
+from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.parts import Clock, Scheduler
 from actors.scheduler import SystemClock, ThreadScheduler
@@ -26,7 +26,7 @@ from config.settings import Settings
 from database.catalogue import read_source_table
 from database.commands import waiting
 from database.durability import Durability, read_durability
-from database.engine import connect, connect_unpooled
+from database.engine import Engines, connect, connect_for_reading, connect_unpooled
 from database.failures import explain
 from database.ledger import SqlLedger, grant
 from database.locks import Locks
@@ -38,11 +38,11 @@ from mapping.compile import MappingError, compile_mapping
 from mapping.schema import SourceTable
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
-CONNECTIONS_PER_TABLE = 3  # Poller, BqWriter and SyncMarker each use one at a time; TableOwner before they do
+WRITERS_PER_TABLE = 3  # BqWriter, SyncMarker and TableOwner each use one at a time
 
 log = structlog.get_logger(__name__)
 
-Opener = Callable[[Settings, str, Engine, Clients, Scheduler, Clock], OpenedTable]
+Opener = Callable[[Settings, str, Engines, Clients, Scheduler, Clock], OpenedTable]
 
 
 class Worker:
@@ -66,7 +66,11 @@ class Worker:
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
         self._clients = connect_bigquery(settings)
-        self._engine = connect(database_url, connections=CONNECTIONS_PER_TABLE * len(self._tables) + 1)
+        many = len(self._tables)
+        self._engines = Engines(
+            write=connect(database_url, connections=WRITERS_PER_TABLE * many),
+            read=connect_for_reading(database_url, connections=many + 1),  # each Poller, and CommandReader
+        )
         self._locks = Locks(connect_unpooled(database_url), self._locks_lost)
         self._stopped = {table: threading.Event() for table in self._tables}
         self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
@@ -75,9 +79,9 @@ class Worker:
             self._owners[table] = TableOwner.start(
                 table,
                 self._locks,
-                partial(grant, self._engine),
-                SqlLedger(self._engine),
-                partial(opener, settings, table, self._engine, self._clients, self._scheduler, SystemClock()),
+                partial(grant, self._engines.write),
+                SqlLedger(self._engines.write),
+                partial(opener, settings, table, self._engines, self._clients, self._scheduler, SystemClock()),
                 self._scheduler,
                 SystemClock(),
                 give_up=failed,
@@ -108,14 +112,14 @@ class Worker:
 
     def _waiting_commands(self, tables: Sequence[str]) -> Sequence[Command]:
         try:
-            with self._engine.connect() as connection:
+            with self._engines.read.connect() as connection:
                 return waiting(connection, tables)
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
 
 
 def open_table(
-    settings: Settings, name: str, engine: Engine, clients: Clients, scheduler: Scheduler, clock: Clock
+    settings: Settings, name: str, engines: Engines, clients: Clients, scheduler: Scheduler, clock: Clock
 ) -> OpenedTable:
     """Read catalogue and schema, and make everything that carries the table. Called anew for each pipeline.
 
@@ -124,7 +128,7 @@ def open_table(
         SourceError, DestinationError: the database or BigQuery doesn't answer.
     """
     table = settings.tables[name]
-    source, durability, site = _read_database(settings, name, engine)
+    source, durability, site = _read_database(settings, name, engines)
     destination = read_table(clients.rest, settings, table.destination)
     try:
         mapping = compile_mapping(name, table, source, destination, settings.zone, site)
@@ -136,8 +140,8 @@ def open_table(
         settings,
         table,
         mapping,
-        SqlLedger(engine, columns.flagging),
-        SqlSource(engine, name, columns, mapping.source_columns, mapping.key_of),
+        SqlLedger(engines.write, columns.flagging),
+        SqlSource(engines.read, name, columns, mapping.source_columns, mapping.key_of),
         StorageWrite(clients, settings, destination),
         WriterLimits(durability.new_stream_seconds, None if kbps is None else kbps * 1000 / 8),
         durability.may_undo_commits,
@@ -146,17 +150,17 @@ def open_table(
     )
 
 
-def _read_database(settings: Settings, name: str, engine: Engine) -> tuple[SourceTable, Durability, str]:
+def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[SourceTable, Durability, str]:
     problems = []
     try:
-        with engine.connect() as connection:
+        with engines.read.connect() as connection:
             source = read_source_table(connection, name)
             durability = read_durability(connection)
             if settings.zone is None and not keeps_utc(connection):
                 problems.append(
                     "database_timezone is not set, and the server's zone isn't UTC: set it, such as Asia/Tokyo"
                 )
-        site = site_id(engine, settings.site_id)
+        site = site_id(engines.write, settings.site_id)
     except SQLAlchemyError as error:
         raise SourceError(explain(error)) from error
     if source is None:
@@ -197,6 +201,7 @@ def run_worker(
         log.warning("bq-sync is disabled and sends nothing: set BQ_SYNC_ENABLED=true, or enabled: true in the file")
         ended.wait()
         return 0
+    save_memory()
     worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener)
     worker.start()
     ended.wait()

@@ -1,0 +1,136 @@
+"""What bq-sync takes of a box while nothing happens: `python -m bench.footprint [--seconds 60]`.
+
+Starts worker and API with the shipped configuration on a private MariaDB and emulator, lets a few rows through, waits
+until all is quiet, and then measures: memory and CPU of each process, statements that the database heard, and what
+memory goes for, by importing each large library into an interpreter of its own.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from config.settings import load
+from database.engine import connect
+from operations.migrate import migrate_up
+from sandbox.camera import Camera
+from sandbox.camera_tables import create_tables
+from sandbox.child import Child, free_port
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+from sandbox.progress import Progress
+
+PROGRAM = Path(sys.executable).parent / "bq-sync"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+LIBRARIES = (
+    "sqlalchemy",
+    "pydantic_settings",
+    "starlette.applications",
+    "uvicorn",
+    "grpc",
+    "pyarrow",
+    "google.cloud.bigquery",
+    "google.cloud.bigquery_storage_v1",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the quiet is measured")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bq-sync-footprint-") as directory:
+        print(json.dumps(measure(Path(directory), arguments.seconds), indent=2))
+
+
+def measure(directory: Path, seconds: float) -> dict[str, object]:
+    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator:
+        database.create_database("is22")
+        environment = {
+            "BQ_SYNC_ENABLED": "true",
+            "BQ_SYNC_DATABASE_URL": database.url("is22"),
+            "BQ_SYNC_API_PORT": str(free_port()),
+            **emulator.environment(),
+        }
+        settings = load({**os.environ, **environment})
+        emulator.create_dataset(settings.dataset_id)
+        emulator.create_shipped_tables(settings.dataset_id)
+        engine = connect(database.url("is22"))
+        create_tables(engine)
+        migrate_up(engine, settings, "send", _ignore)
+        Camera(engine).insert_mixed(300)
+        processes = {
+            name: Child(name, [PROGRAM, name], directory / f"{name}.log", environment=environment)
+            for name in ("worker", "api")
+        }
+        try:
+            for process in processes.values():
+                process.start()
+            client = emulator.client()
+            progress = Progress(engine, client, settings)
+            while progress.waiting():
+                time.sleep(0.5)
+            time.sleep(15)  # until what the last batches left open has closed
+            return _measure_quiet(engine, {name: process.pid for name, process in processes.items()}, seconds)
+        finally:
+            for process in processes.values():
+                process.terminate()
+
+
+def _ignore(_: str) -> None:
+    """What `migrate` reports is nothing to us."""
+
+
+def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict[str, object]:
+    cpu, statements, began = {name: _cpu(pid) for name, pid in pids.items()}, _statements(engine), time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - began
+    heard = _statements(engine) - statements
+    used = {
+        name: {"rss_mb": _rss(pid), "cpu_percent": round(100 * (_cpu(pid) - cpu[name]) / took, 2)}
+        for name, pid in pids.items()
+    }
+    return {
+        "seconds": round(took, 1),
+        "processes": used,
+        "together": {
+            "rss_mb": round(sum(each["rss_mb"] for each in used.values()), 1),
+            "cpu_percent": round(sum(each["cpu_percent"] for each in used.values()), 2),
+        },
+        "statements_per_minute": round(60 * heard / took, 1),
+        "rss_mb_of_an_interpreter_that_imports": {
+            name: _rss_of(f"import {name}") for name in LIBRARIES
+        } | {"nothing": _rss_of("")},
+    }  # fmt: skip
+
+
+def _rss(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return round(pages * PAGE / 1e6, 1)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that the process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _statements(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1])
+
+
+def _rss_of(code: str) -> float:
+    report = f"import os\n{code}\nprint(open('/proc/self/statm').read().split()[1])"
+    pages = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True).stdout
+    return round(int(pages) * PAGE / 1e6, 1)
+
+
+if __name__ == "__main__":
+    main()
