@@ -35,6 +35,9 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stder
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for package in OWN:
         logging.getLogger(package).setLevel(logging.INFO)
+    google = logging.getLogger("google")
+    google.setLevel(logging.WARNING)  # else google-api-core takes it for unconfigured, and cuts it off from the root
+    google.propagate = True
     logging.captureWarnings(True)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

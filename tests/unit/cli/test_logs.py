@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from google.api_core.client_logging import initialize_logging
 
 from cli import logs
 
@@ -15,7 +16,11 @@ from cli import logs
 def logging_as_it_was() -> Iterator[None]:
     """Logging belongs to the whole process; other tests have their own."""
     handlers, level = logging.root.handlers[:], logging.root.level
+    google = logging.getLogger("google")
+    google_level, google_propagates = google.level, google.propagate
     yield
+    google.setLevel(google_level)
+    google.propagate = google_propagates
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     logging.captureWarnings(False)
@@ -30,6 +35,7 @@ class Terminal(io.StringIO):
 
 
 def test_ours_and_the_libraries_are_json_lines() -> None:
+    initialize_logging()  # as every client of google does, before or after
     stream = io.StringIO()
     logs.configure("auto", stream)
     structlog.get_logger("actors.worker").info("batch sent", table="détections", rows=3)
