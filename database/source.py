@@ -26,6 +26,7 @@ from sqlalchemy.sql import quoted_name
 
 from config.settings import TableSettings
 from database.failures import explain
+from database.in_lists import chunks
 from database.schema import queue
 from delivery.ledger import ItemStatus
 from delivery.rows import Key
@@ -33,7 +34,6 @@ from delivery.source import QueuedItem, SourceError, SourceRow
 from delivery.triage import Item, RowState
 from mapping.schema import SourceTable
 
-KEYS_AT_ONCE = 1000  # in one IN list
 SHORTEST_RUN = 4  # consecutive keys that are worth a BETWEEN of their own
 
 _FALSE: ColumnElement[Any] = literal_column("0")
@@ -92,8 +92,8 @@ class SourceColumns:
         runs, scattered = _runs(keys)
         for first, last in runs:
             yield mark.where(self.key.between(first, last))
-        for start in range(0, len(scattered), KEYS_AT_ONCE):
-            yield mark.where(self.key.in_(scattered[start : start + KEYS_AT_ONCE]))
+        for some in chunks(scattered):
+            yield mark.where(self.key.in_(some))
 
     def _instant(self, name: str, instant: datetime) -> datetime:
         """An instant as the column holds it: TIMESTAMPs are UTC in our sessions, DATETIMEs in the database's zone."""
@@ -177,15 +177,17 @@ class SqlSource:
     def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
         by_record = {str(key): key for key in keys}
         items: dict[Key, list[Item]] = {}
-        for some in _chunks(list(by_record)):
+        for some in chunks(list(by_record)):
             query = select(queue.c.id, queue.c.record_id, queue.c.sync_status, _SENT, queue.c.resend).where(
                 queue.c.table_name == self._table_name,
                 queue.c.record_id.in_(some),
                 queue.c.operation == "INSERT",
             )
             for id_, record_id, status, sent, resend in self._read(query):
-                item = Item(id_, "INSERT", ItemStatus(status), sent=bool(sent), resend=bool(resend))
-                items.setdefault(by_record[record_id], []).append(item)
+                key = by_record.get(record_id)
+                if key is not None:  # else it only compares alike: the column's collation ignores spaces at the end
+                    item = Item(id_, "INSERT", ItemStatus(status), sent=bool(sent), resend=bool(resend))
+                    items.setdefault(key, []).append(item)
         return items
 
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
@@ -194,7 +196,7 @@ class SqlSource:
         settling = _FALSE if young is None else young
         query = select(flag, settling, *self._read_columns).select_from(self._columns.table)
         rows: dict[Key, SourceRow] = {}
-        for some in _chunks(list(keys)):
+        for some in chunks(list(keys)):
             for row in self._read(query.where(self._columns.key.in_(some))):
                 rows[row[2]] = SourceRow(self._state(row[0]), row[2:], bool(row[1]))
         return rows
@@ -218,10 +220,6 @@ def _clause(source: SourceTable) -> TableClause:
     """The table with untyped columns: values come and go as the driver has them. Every name is quoted."""
     columns: list[ColumnClause[Any]] = [column(quoted_name(name, quote=True)) for name in source.columns]
     return table(quoted_name(source.name, quote=True), *columns)
-
-
-def _chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
 
 
 def _runs(keys: Sequence[Key]) -> tuple[list[tuple[int, int]], list[Key]]:

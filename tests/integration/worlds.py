@@ -117,20 +117,21 @@ class MemoryWorld:
 class SqlWorld:
     """On MariaDB, in an empty database. `close` frees its lock."""
 
-    def __init__(self, engine: Engine, create: str = LOGS, settings: TableSettings = SETTINGS) -> None:
+    def __init__(
+        self, engine: Engine, create: str = LOGS, settings: TableSettings = SETTINGS, name: str = "logs"
+    ) -> None:
         self.engine = engine
         schema.metadata.create_all(engine)
         with engine.begin() as connection:
-            connection.exec_driver_sql(create)
-            source = read_source_table(connection, create.split("`")[1] if "`" in create else create.split()[2])
+            connection.execute(text(create.replace(":", "\\:")))
+            source = read_source_table(connection, name)
         assert source is not None
         self.described: SourceTable = source
         self.columns = SourceColumns(settings, source, None, lambda: datetime.now(UTC))
         self.ledger: Ledger = SqlLedger(engine, self.columns.flagging)
-        read = [settings.primary_key, *(name for name in source.columns if name != settings.primary_key)]
-        self.source: Source = SqlSource(
-            engine, source.name, self.columns, read[:2], key_of(source.columns[settings.primary_key])
-        )
+        key = source.columns[settings.primary_key]
+        others = [column for column in source.columns if column != key.name]
+        self.source: Source = SqlSource(engine, name, self.columns, [key.name, others[0]], key_of(key))
         self.locks = Locks(connect_unpooled(engine.url), on_lost=lambda reason: None)
         self.lease = self.take()
 
@@ -234,8 +235,11 @@ class SqlWorld:
 
 
 @contextmanager
-def sql_world(engine: Engine, create: str = LOGS, settings: TableSettings = SETTINGS) -> Iterator[SqlWorld]:
-    world = SqlWorld(engine, create, settings)
+def sql_world(
+    engine: Engine, create: str = LOGS, settings: TableSettings = SETTINGS, name: str = "logs"
+) -> Iterator[SqlWorld]:
+    """A world that is closed in the end."""
+    world = SqlWorld(engine, create, settings, name)
     try:
         yield world
     finally:
