@@ -30,7 +30,7 @@ class Locks:
 
     Args:
         engine: opens the connection (`database.engine.connect_unpooled`).
-        on_lost: called from the pinging thread with the reason.
+        on_lost: called with the reason, from the pinging thread or within `take`; it mustn't call back.
     """
 
     def __init__(self, engine: Engine, on_lost: Callable[[str], None]) -> None:
@@ -63,7 +63,9 @@ class Locks:
                     return int(mine)
                 return None
             except SQLAlchemyError as error:
-                self._drop()
+                if self._connection is not None:
+                    self._drop()
+                    self._on_lost(explain(error))  # the other tables' locks were on it too
                 raise LedgerError(explain(error), outcome_unknown=True) from error
 
     def release(self, table: str) -> None:

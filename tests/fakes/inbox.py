@@ -44,6 +44,10 @@ class Listener:
         """The next message, as soon as it is there; queue.Empty where none comes."""
         return self._messages.get(timeout=PATIENCE)
 
+    def nothing(self) -> bool:
+        """Whether nothing has come until now."""
+        return self._messages.empty()
+
 
 def pump(*actors: pykka.ThreadingActor) -> None:
     """Let actors that were constructed, but not started, handle what they were told, until nothing is left.
