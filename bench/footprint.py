@@ -31,7 +31,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 LIBRARIES = (
     "sqlalchemy",
-    "pydantic_settings",
+    "pydantic",
     "starlette.applications",
     "uvicorn",
     "grpc",

@@ -50,6 +50,7 @@ def connect_for_reading(url: str | URL, *, connections: int) -> Engine:
         pool_timeout=ANSWER_SECONDS,
         pool_recycle=READING_SECONDS // 2,
         pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
         isolation_level="AUTOCOMMIT",
         connect_args=_connect_args(READING_SECONDS),
         hide_parameters=True,
