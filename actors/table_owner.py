@@ -230,6 +230,7 @@ class TableOwner(pykka.ThreadingActor):
             self._grant(lease)  # every transaction under an older one is refused from here on
             self._lease = lease
             self._note(StateChanged(TableState.RECOVERING))
+            self._adopt_commands(lease)
             self._opened = self._open_table()
             appended, lookups = self._opened.recover(lease, self._lookup_first)
             self._lookup_first = False
@@ -346,6 +347,12 @@ class TableOwner(pykka.ThreadingActor):
             self._pipeline.poller.tell(Flush(command_id))
         else:
             self._try_to_work()
+
+    def _adopt_commands(self, lease: Lease) -> None:
+        """Take on what another owner, or we before, took and didn't finish; only rows sent from now on are counted."""
+        with self._ledger.transaction(lease) as tx:
+            for command_id in tx.taken_commands():
+                self._flushes.setdefault(command_id, self._sent)
 
     def _flushed(self, command_id: int) -> None:
         before = self._flushes.pop(command_id, None)

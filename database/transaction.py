@@ -176,6 +176,10 @@ class SqlTransaction:
         taken = update(command).where(command.c.id == command_id, command.c.state == "waiting").values(state="taken")
         return self._connection.execute(taken).rowcount == 1
 
+    def taken_commands(self) -> Sequence[int]:
+        query = select(command.c.id).where(command.c.state == "taken", command.c.table_name == self._table)
+        return self._connection.scalars(query).all()
+
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
         done = {"state": "done", "ended_at": _NOW, "result": json.dumps(result)}
         self._connection.execute(update(command).where(command.c.id == command_id).values(done))

@@ -176,6 +176,10 @@ class Transaction(Protocol):
         """Make a waiting command ours; False where it was withdrawn, or taken before."""
         ...
 
+    def taken_commands(self) -> Sequence[int]:
+        """Commands that an owner took and never finished."""
+        ...
+
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None: ...
 
 

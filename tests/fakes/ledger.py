@@ -223,6 +223,9 @@ class MemoryTransaction:
         self._db.commands[command_id] = "taken"
         return True
 
+    def taken_commands(self) -> Sequence[int]:
+        return [command_id for command_id, state in self._db.commands.items() if state == "taken"]
+
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
         self._operate()
         self._db.commands[command_id] = "done"

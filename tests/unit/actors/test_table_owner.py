@@ -426,6 +426,15 @@ def test_a_flush_survives_a_recovery() -> None:
     assert world.pipeline.poller.take(Flush) == [Flush(7)]
 
 
+def test_a_flush_that_a_dead_owner_took_is_taken_on() -> None:
+    world = World()
+    world.db.commands[7] = "taken"
+    world.start()
+    assert world.pipeline.poller.messages == [Flush(7)]
+    world.from_pipeline(Flushed(7))
+    assert (world.db.commands[7], world.db.results[7]) == ("done", {"flushedCount": 0})
+
+
 def test_a_flush_of_a_table_that_waits_tries_it_at_once_and_only_once() -> None:
     world = World().start()
     world.from_pipeline(RecoveryNeeded("no such table", blocked=True))
