@@ -49,14 +49,16 @@ class Listener:
         return self._messages.empty()
 
 
-def pump(*actors: pykka.ThreadingActor) -> None:
+def pump(*actors: pykka.ThreadingActor) -> int:
     """Let actors that were constructed, but not started, handle what they were told, until nothing is left.
 
     An actor's own ref puts messages into its inbox whether its thread runs or not (pykka 4); here the test is the
-    thread. What an actor's code raises, the test sees.
+    thread. What an actor's code raises, the test sees. Returns how many messages there were.
     """
-    while sum(_handle_all(actor) for actor in actors):
-        pass
+    messages = 0
+    while handled := sum(_handle_all(actor) for actor in actors):
+        messages += handled
+    return messages
 
 
 def _handle_all(actor: Any) -> int:

@@ -1,0 +1,180 @@
+"""A worker process for one table, without threads: TableOwner and pipeline, over database and BigQuery in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import pykka
+
+from actors.batcher import Batcher
+from actors.bq_writer import BqWriter, WriterLimits
+from actors.messages import BatchAppended, RetryDue, Tick
+from actors.parts import Recipient
+from actors.poller import Poller
+from actors.room import Room
+from actors.sync_marker import SyncMarker
+from actors.table_owner import Start, TableOwner
+from delivery.backoff import Backoff
+from delivery.lease import Lease
+from delivery.ledger import Batch, Lookups, OrphanItem
+from delivery.pace import Pace
+from delivery.recovery import Adopted, Recovery
+from delivery.settle import RowRef
+from tests.fakes.background import HeldBackground
+from tests.fakes.clock import FakeScheduler
+from tests.fakes.destination import MemoryDestination
+from tests.fakes.inbox import pump
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.mapping import sample_mapping, sent_rows
+from tests.fakes.source import MemorySource
+
+BATCH_SIZE = 4
+INTERVAL = 30.0
+POLL_SECONDS = 10.0
+SETTLE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class MemoryPipeline:
+    """The actors of one table, constructed and not started."""
+
+    process: "Process"
+    poller: Recipient
+    batcher: Recipient
+    writer: Recipient
+    marker: Recipient
+    finding: tuple[pykka.ThreadingActor, ...]
+
+    def stop(self) -> None:
+        self.process.pipeline = ()
+        self.process.background.close()
+
+    def stop_finding(self) -> None:
+        self.process.pipeline = tuple(actor for actor in self.process.pipeline if actor not in self.finding)
+
+
+class Process:
+    """Runs when it is pumped, and takes the lock when it is free. Its connection's id tells it from others.
+
+    `chance` decides the jitter of all delays. A process that is killed is simply no longer pumped. It fits
+    `table_owner.Table` and `table_owner.Locks`.
+    """
+
+    def __init__(
+        self,
+        connection_id: int,
+        ledger: MemoryLedger,
+        destination: MemoryDestination,
+        scheduler: FakeScheduler,
+        chance: Random,
+    ) -> None:
+        self.background = HeldBackground()
+        self.pipeline: tuple[pykka.ThreadingActor, ...] = ()
+        self.given_up: list[str] = []
+        self.stopped = False
+        self._connection_id = connection_id
+        self._ledger = ledger
+        self._destination = destination
+        self._scheduler = scheduler
+        self._clock = ledger.database.clock
+        self._chance = chance
+        self.owner = TableOwner(
+            "logs",
+            self,
+            ledger.grant,
+            ledger,
+            lambda: self,
+            scheduler,
+            self._clock,
+            self.given_up.append,
+            self._has_stopped,
+            backoff=self._backoff(),
+            database_backoff=self._backoff(),
+        )
+        self.owner.actor_ref.tell(RetryDue(0))
+
+    def pump(self) -> None:
+        """Let all actors handle what they were told."""
+        while pump(self.owner, *self.pipeline):
+            pass
+
+    def run(self) -> None:
+        """Go on until there is nothing to do but wait: for time, or for an answer that doesn't come."""
+        self.pump()
+        while self.background.calls:
+            self.background.run_next()
+            self.pump()
+
+    # table_owner.Locks
+
+    def take(self, table: str) -> int | None:
+        free = self._ledger.database.lock_holder in (None, self._connection_id)
+        return self._connection_id if free else None
+
+    def release(self, table: str) -> None:
+        if self._ledger.database.lock_holder == self._connection_id:
+            self._ledger.database.lock_holder = None
+
+    # table_owner.Table
+
+    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
+        appended = Recovery(lease, self._ledger, self._destination, self._read_orphans, SETTLE_SECONDS).run()
+        with self._ledger.transaction(lease) as tx:
+            return appended, tx.lookups()
+
+    def start(self, start: Start, upstream: Recipient) -> MemoryPipeline:
+        marker = SyncMarker(upstream, self._ledger, start.lease, self._scheduler, self._backoff())
+        writer = BqWriter(
+            upstream,
+            marker.actor_ref,
+            self._ledger,
+            start.lease,
+            self._destination,
+            self.background,
+            self._scheduler,
+            self._clock,
+            WriterLimits(),
+            self._backoff(),
+            self._backoff(),
+        )
+        batcher = Batcher(
+            upstream,
+            writer.actor_ref,
+            marker.actor_ref,
+            sample_mapping(),
+            self._scheduler,
+            self._clock,
+            Pace.start(BATCH_SIZE if start.next_rows is None else start.next_rows, 100, 10**6),
+            BATCH_SIZE,
+            INTERVAL,
+        )
+        poller = Poller(
+            upstream,
+            batcher.actor_ref,
+            marker.actor_ref,
+            MemorySource(self._ledger.database),
+            Room(100, 10**9, (key for batch in start.appended for key in batch.rows.keys)),
+            self._scheduler,
+            self._clock,
+            POLL_SECONDS,
+            start.lookups,
+            backoff=self._backoff(),
+        )
+        for batch in start.appended:
+            marker.actor_ref.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
+        poller.actor_ref.tell(Tick())
+        self.pipeline = (poller, batcher, writer, marker)
+        refs = poller.actor_ref, batcher.actor_ref, writer.actor_ref, marker.actor_ref
+        return MemoryPipeline(self, *refs, (poller, batcher))
+
+    def close(self) -> None:
+        pass
+
+    def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
+        return Adopted(sent_rows(*(int(o.record_id) for o in orphans)), tuple(o.id for o in orphans))
+
+    def _backoff(self) -> Backoff:
+        return Backoff(random=self._chance)
+
+    def _has_stopped(self) -> None:
+        self.stopped = True
