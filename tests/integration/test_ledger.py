@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine, text
 
+from database.durability import Durability, read_durability
 from database.engine import LOCK_WAIT_SECONDS, connect
 from database.ledger import SqlLedger, grant
 from database.sent_rows import pack, unpack
@@ -498,3 +499,30 @@ def test_the_sites_id_is_derived_once(sql: SqlWorld) -> None:
     assert first
     assert site_id(sql.engine, "") == first
     assert site_id(sql.engine, "configured") == "configured"
+
+
+# what a power cut may cost
+
+
+def test_the_servers_durability_is_read(sql: SqlWorld) -> None:
+    with sql.engine.connect() as connection:
+        durability = read_durability(connection)
+    assert (durability.flush_at_commit, durability.binary_log) == (1, False)
+    assert (durability.new_stream_seconds, durability.may_undo_commits) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("durability", "new_stream_seconds", "may_undo_commits"),
+    [
+        (Durability(1, 1.0, True, 1), 0.0, False),
+        (Durability(2, 1.0, True, 1), 2.0, False),
+        (Durability(0, 30.0, False, 0), 31.0, False),
+        (Durability(1, 1.0, True, 0), 0.0, True),
+        (Durability(1, 1.0, True, 100), 0.0, True),
+    ],
+)
+def test_what_follows_from_the_servers_durability(
+    durability: Durability, new_stream_seconds: float, may_undo_commits: bool
+) -> None:
+    assert durability.new_stream_seconds == new_stream_seconds
+    assert durability.may_undo_commits is may_undo_commits
