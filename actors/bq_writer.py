@@ -28,7 +28,7 @@ from actors.messages import (
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
 from actors.retries import Retries
 from delivery.backoff import Backoff
-from delivery.begin import Begun, NewStream, begin, begin_found, refuse
+from delivery.begin import Begun, DatabaseWentBackError, KnownStream, NewStream, begin, begin_found, refuse
 from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
@@ -87,7 +87,7 @@ class BqWriter(PipelineActor):
         self._begun: Begun | None = None  # the same, once it stands in the ledger
         self._attempts = Attempts()  # to send it
         self._stream: NewStream | None = None  # of this pipeline, once made
-        self._stream_id: int | None = None  # its row, once written
+        self._known: KnownStream | None = None  # the same, once the ledger holds it
         self._offset = 0
         self._may_send_at = float("-inf")
         self._draining = False
@@ -195,9 +195,8 @@ class BqWriter(PipelineActor):
         self._begin(hand, self._stream)
 
     def _begin(self, hand: Outgoing, stream: NewStream) -> None:
-        target = stream if self._stream_id is None else self._stream_id
         self._write(
-            lambda tx: begin(tx, hand, target, self._offset),
+            lambda tx: begin(tx, hand, self._known or stream, self._offset),
             then=lambda begun: self._has_begun(hand, begun),
             again=lambda: self._begin(hand, stream),
         )
@@ -210,9 +209,9 @@ class BqWriter(PipelineActor):
         self._settled(hand, begun.left_out)
         self._begun = begun
         self._attempts = Attempts()
-        if self._stream_id is None:
-            self._stream_id = begun.stream_id
+        if self._known is None:
             self._may_send_at = self._clock.monotonic() + self._limits.new_stream_seconds
+        self._known = begun.stream
         self._send()
 
     # send
@@ -343,6 +342,8 @@ class BqWriter(PipelineActor):
                 value = work(tx)
         except LeaseLost as lost:
             self._end(LeaseGone(str(lost)))
+        except DatabaseWentBackError as back:
+            self._look_up_from_now_on(RecoveryNeeded(str(back)))
         except LedgerError as error:
             if error.outcome_unknown:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
@@ -351,6 +352,14 @@ class BqWriter(PipelineActor):
         else:
             self._retries.succeeded(self._database_backoff)
             then(value)
+
+    def _look_up_from_now_on(self, needed: RecoveryNeeded) -> None:
+        self._log.warning("every waiting row is looked up before it is sent", reason=needed.reason)
+        self._write(
+            lambda tx: tx.begin_lookups(),
+            then=lambda _: self._end(needed),
+            again=lambda: self._look_up_from_now_on(needed),
+        )
 
     def _call(self, wrap: Callable[[T | DestinationError], object], verb: Callable[[], T]) -> None:
         """Let the destination do something on its own thread; the answer comes as a message."""

@@ -76,6 +76,10 @@ class SqlTransaction:
         statement = update(batch).where(batch.c.id == batch_id, batch.c.state == was)
         return self._connection.execute(statement.values(state=state, ended_at=ended)).rowcount == 1
 
+    def has_batch(self, batch_id: int, stream_id: int) -> bool:
+        query = select(batch.c.id).where(batch.c.id == batch_id, batch.c.stream_id == stream_id)
+        return self._connection.scalar(query) is not None
+
     def detach(self, batch_id: int) -> None:
         self._connection.execute(update(batch).where(batch.c.id == batch_id).values(stream_id=None, stream_offset=None))
 

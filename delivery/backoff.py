@@ -1,7 +1,7 @@
 """How long to wait before the next attempt: one rule for BigQuery and for SQL."""
 
-from random import Random, SystemRandom
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 300.0

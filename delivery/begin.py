@@ -15,26 +15,44 @@ class NewStream:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownStream:
+    """A stream that was used before, and the batch that was begun on it last."""
+
+    id: int
+    last_batch: int
+
+
+class DatabaseWentBackError(Exception):
+    """The ledger has lost a batch that it held: the database was restored while we ran. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A batch that stands in the ledger: `outgoing` has the rows in it, `left_out` the places of those that aren't."""
 
     batch_id: int
-    stream_id: int | None
+    stream: KnownStream | None
     outgoing: Outgoing
     left_out: tuple[int, ...]
 
 
-def begin(tx: Transaction, outgoing: Outgoing, stream: int | NewStream, offset: int) -> Begun | None:
+def begin(tx: Transaction, outgoing: Outgoing, stream: NewStream | KnownStream, offset: int) -> Begun | None:
     """Write what is about to be sent. Rows whose item is no longer pending are left out: somebody else decided them.
 
     Returns:
         None where no row is left; nothing was written then, the stream neither.
+
+    Raises:
+        DatabaseWentBackError: rows that wait now may have been sent before. Fact 8.
     """
+    if isinstance(stream, KnownStream) and not tx.has_batch(stream.last_batch, stream.id):
+        raise DatabaseWentBackError("the ledger lacks the last batch of the stream: the database went back in time")
     kept, left_out = _still_wanted(tx, outgoing)
     if not len(kept):
         return None
-    stream_id = tx.add_stream(stream.name) if isinstance(stream, NewStream) else stream
-    return Begun(_enter(tx, kept, BatchState.BEGUN, stream_id, offset), stream_id, kept, left_out)
+    stream_id = tx.add_stream(stream.name) if isinstance(stream, NewStream) else stream.id
+    batch_id = _enter(tx, kept, BatchState.BEGUN, stream_id, offset)
+    return Begun(batch_id, KnownStream(stream_id, batch_id), kept, left_out)
 
 
 def begin_found(tx: Transaction, outgoing: Outgoing) -> Begun | None:

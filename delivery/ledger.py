@@ -109,6 +109,10 @@ class Transaction(Protocol):
         """Turn the batch; False where it wasn't in the state it was taken for, and nothing was changed."""
         ...
 
+    def has_batch(self, batch_id: int, stream_id: int) -> bool:
+        """Whether the ledger holds this batch of this stream, in whatever state."""
+        ...
+
     def detach(self, batch_id: int) -> None:
         """Forget the batch's stream, so that only a look-up can decide it."""
         ...

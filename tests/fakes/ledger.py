@@ -121,6 +121,10 @@ class MemoryTransaction:
         self._db.batches[batch_id] = replace(self._db.batches[batch_id], state=state)
         return True
 
+    def has_batch(self, batch_id: int, stream_id: int) -> bool:
+        self._operate()
+        return batch_id in self._db.batches and self._db.batches[batch_id].stream_id == stream_id
+
     def detach(self, batch_id: int) -> None:
         self._operate()
         self._db.batches[batch_id] = replace(self._db.batches[batch_id], stream_id=None, offset=None)

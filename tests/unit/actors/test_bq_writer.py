@@ -323,6 +323,17 @@ def test_already_exists_after_definite_refusals_is_decided_by_look_up() -> None:
     assert world.db.batches[2].stream_id is None
 
 
+def test_a_database_that_was_restored_meanwhile_is_noticed_before_anything_is_sent() -> None:
+    world = World()
+    world.send(1)
+    world.db.batches.clear()
+    world.send(2)
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert world.db.lookups.first
+    assert world.db.batches == {}
+    assert world.bigquery.ids == ["det_1"]
+
+
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_trouble_with_the_stream_touches_no_item(attempt: int) -> None:
     world = World()

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from delivery.begin import Begun, NewStream, begin, begin_found, refuse
+from delivery.begin import Begun, DatabaseWentBackError, KnownStream, NewStream, begin, begin_found, refuse
 from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus, Transaction
 from delivery.rows import Outgoing
@@ -29,7 +29,7 @@ def commit(db: MemoryDatabase, work: Callable[[Transaction], T]) -> T:
         return work(tx)
 
 
-def begun(db: MemoryDatabase, batch: Outgoing, stream: int | NewStream | None = None, offset: int = 0) -> Begun:
+def begun(db: MemoryDatabase, batch: Outgoing, stream: KnownStream | NewStream | None = None, offset: int = 0) -> Begun:
     result = commit(db, lambda tx: begin(tx, batch, stream or NewStream("s"), offset))
     assert result is not None
     return result
@@ -42,18 +42,27 @@ def test_a_batch_is_written_with_its_new_stream_and_its_items(db: MemoryDatabase
     stored = db.batches[batch.batch_id]
     assert (stored.state, stored.stream_id, stored.offset, stored.rows) == (
         BatchState.BEGUN,
-        batch.stream_id,
+        1,
         0,
         sent_rows(1, 2),
     )
-    assert db.streams[batch.stream_id or 0].name == "s"
+    assert batch.stream == KnownStream(1, batch.batch_id)
+    assert db.streams[1].name == "s"
     assert (db.items[item].status, db.items[item].batch_id) == (ItemStatus.SYNCING, batch.batch_id)
+
+
+def test_nothing_is_begun_on_a_stream_whose_last_batch_the_ledger_lacks(db: MemoryDatabase) -> None:
+    first = begun(db, outgoing(1))
+    del db.batches[first.batch_id]  # a backup is restored
+    with pytest.raises(DatabaseWentBackError):
+        begun(db, outgoing(2), first.stream, offset=1)
+    assert db.batches == {}
 
 
 def test_a_known_stream_isnt_written_again(db: MemoryDatabase) -> None:
     first = begun(db, outgoing(1))
-    second = begun(db, outgoing(2), first.stream_id, offset=1)
-    assert second.stream_id == first.stream_id
+    second = begun(db, outgoing(2), first.stream, offset=1)
+    assert second.stream == KnownStream(1, second.batch_id)
     assert len(db.streams) == 1
     assert db.batches[second.batch_id].offset == 1
 
