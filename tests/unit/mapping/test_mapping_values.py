@@ -113,4 +113,8 @@ def test_numeric_is_exact_or_refused(number: Decimal) -> None:
         try:
             assert convert(number) == number
         except Unfit:
-            assert abs(number) >= Decimal("1e29") or number != number.quantize(Decimal("1e-9"), context=WIDE) or number.is_zero()
+            assert (
+                abs(number) >= Decimal("1e29")
+                or number != number.quantize(Decimal("1e-9"), context=WIDE)
+                or number.is_zero()
+            )
