@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from checking import check, environment, errors, find, prepare
 from click.testing import CliRunner
 from google.cloud import bigquery
 from sqlalchemy import Engine, select
@@ -22,6 +21,7 @@ from operations.findings import Level
 from sandbox.camera import Camera
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
+from tests.integration.checking import check, environment, errors, find, prepare
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from checking import environment, errors, find
 from click.testing import CliRunner
 from google.cloud import bigquery
 
@@ -15,6 +14,7 @@ from config.settings import Settings, load
 from operations.findings import Finding, Level
 from operations.init_bigquery import init_bigquery
 from sandbox.emulator import Emulator
+from tests.integration.checking import environment, errors, find
 
 pytestmark = pytest.mark.integration
 
