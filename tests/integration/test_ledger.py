@@ -260,6 +260,25 @@ def test_a_command_is_taken_once_and_only_while_it_waits(world: World) -> None:
     assert world.read().commands == {waiting: "done", withdrawn: "withdrawn"}
 
 
+def test_commands_that_were_taken_and_not_finished_are_known(world: World) -> None:
+    unfinished, finished, _ = (world.add_command() for _ in range(3))
+    with world.ledger.transaction(world.lease) as tx:
+        for command in (unfinished, finished):
+            tx.take_command(command)
+        tx.finish_command(finished, {})
+        assert list(tx.taken_commands()) == [unfinished]
+
+
+def test_a_stream_knows_its_batches_in_whatever_state(world: World) -> None:
+    with world.ledger.transaction(world.lease) as tx:
+        stream, other = tx.add_stream("s"), tx.add_stream("t")
+        batch = tx.add_batch(BEGUN, stream, 0, sent_rows(1))
+        tx.set_state(batch, BatchState.REFUSED, was=BEGUN)
+        assert tx.has_batch(batch, stream)
+        assert not tx.has_batch(batch, other)
+        assert not tx.has_batch(batch + 1, stream)
+
+
 # on MariaDB
 
 
