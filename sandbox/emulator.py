@@ -17,6 +17,8 @@ from google.cloud.bigquery import DEFAULT_RETRY
 from bigquery.tables import SHIPPED, shipped_table
 from sandbox.child import Child, ChildError, free_port
 
+PROGRAM = Path(__file__).with_name("run_emulator.py")
+
 START_SECONDS = 60
 PORT_ATTEMPTS = 5
 PROJECT = "mobesorder"
@@ -126,7 +128,7 @@ class Emulator:
 
     def _start_on(self, rest_port: int, grpc_port: int) -> None:
         command = [
-            *(sys.executable, "-m", "bqemulator", "start"),
+            *(sys.executable, str(PROGRAM), "start"),
             *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", self.project),
             *("--log-level", "warning"),
             *(("--persistent", "--data-dir", str(self.directory / "data")) if self._persistent else ("--ephemeral",)),

@@ -1,0 +1,46 @@
+"""bqemulator, made fit for many writers at once: a program, started by `sandbox.emulator` with bqemulator's arguments.
+
+As shipped (1.4), appends run on threads that share one DuckDB connection with each other and with queries, which run on
+the event loop: a query beside appends soon stops everything. And there are so few of these threads (processors + 4,
+one for each open AppendRows) that three workers on two processors wait for each other. Here appends are done on the
+event loop too, one after another; the threads only wait for requests, and there are plenty.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import grpc.aio
+from bqemulator.cli import main
+from bqemulator.grpc_api import write_servicer
+
+# One for each open AppendRows; that of a client killed in the middle of one is never given back.
+THREADS = 500
+
+
+class OneAtATime(write_servicer.BigQueryWriteHandler):
+    """The Storage Write API, all its database work done on the event loop."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._loop = asyncio.get_running_loop()
+
+    def _ensure_stream_bound(self, *args: Any) -> Any:
+        return self._on_the_loop(super()._ensure_stream_bound, *args)
+
+    def _perform_append(self, *args: Any) -> Any:
+        return self._on_the_loop(super()._perform_append, *args)
+
+    def _on_the_loop(self, work: Callable[..., Any], *args: Any) -> Any:
+        async def call() -> Any:
+            return work(*args)
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+
+
+if __name__ == "__main__":
+    grpc.aio.server = partial(grpc.aio.server, ThreadPoolExecutor(THREADS))
+    write_servicer.BigQueryWriteHandler = OneAtATime  # type: ignore[misc,assignment]  # where its server takes it from
+    main()
