@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import pykka
 import structlog
 
 from actors.messages import Flush, Tick
-from actors.parts import Recipient, Scheduler
+from actors.parts import Recipient, Scheduler, SupervisedActor
 from delivery.source import SourceError
 
 EVERY_SECONDS = 3.0  # a command that nobody takes is withdrawn after 10 s
@@ -26,21 +25,20 @@ class Command(Protocol):
     def kind(self) -> str: ...
 
 
-class CommandReader(pykka.ThreadingActor):
+class CommandReader(SupervisedActor):
     """One per worker. It holds nothing: a command is told again and again until its owner takes it.
 
     `waiting` reads the commands of these tables that nobody has taken; it may raise SourceError.
     """
-
-    use_daemon_thread = True
 
     def __init__(
         self,
         owners: Mapping[str, Recipient],
         waiting: Callable[[Sequence[str]], Sequence[Command]],
         scheduler: Scheduler,
+        failed: Callable[[str, BaseException], None],
     ) -> None:
-        super().__init__()
+        super().__init__(failed)
         self._owners = owners
         self._waiting = waiting
         self._scheduler = scheduler

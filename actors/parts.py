@@ -1,5 +1,6 @@
 """What every actor is built on: where messages go, and what happens when an actor dies."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
@@ -58,14 +59,17 @@ class Upstream:
         self._owner.tell(FromPipeline(self._generation, message))
 
 
-class PipelineActor(pykka.ThreadingActor):
-    """An actor of one table's pipeline. It has no `on_start`: an error there would stop it without `on_failure`."""
+class SupervisedActor(pykka.ThreadingActor):
+    """An actor whose death by an unforeseen error is told: pykka itself supervises nothing.
+
+    It has no `on_start`: an error there would stop it without `on_failure`. `failed` is given its name and the error.
+    """
 
     use_daemon_thread = True  # a stop doesn't wait for a thread that the network holds
 
-    def __init__(self, upstream: Recipient) -> None:
+    def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
         super().__init__()
-        self.upstream = upstream
+        self._report_failure = failed
 
     def on_failure(
         self,
@@ -73,5 +77,12 @@ class PipelineActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
     ) -> None:
-        """Tell TableOwner, who drops the pipeline and recovers: pykka itself supervises nothing."""
-        self.upstream.tell(ChildFailed(type(self).__name__, exception_value or RuntimeError("unknown error")))
+        self._report_failure(type(self).__name__, exception_value or RuntimeError("unknown error"))
+
+
+class PipelineActor(SupervisedActor):
+    """An actor of one table's pipeline. When it dies, TableOwner drops the pipeline and recovers."""
+
+    def __init__(self, upstream: Recipient) -> None:
+        super().__init__(lambda name, error: upstream.tell(ChildFailed(name, error)))
+        self.upstream = upstream

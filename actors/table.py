@@ -122,7 +122,11 @@ class OpenedTable:
         return Pace.start(first, self.settings.max_batch_rows, self.settings.max_batch_bytes)
 
     def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
-        items = [QueuedItem(Item(o.id, "INSERT", ItemStatus.SYNCING), o.record_id, o.payload) for o in orphans]
+        items = [
+            QueuedItem(Item(orphan.id, orphan.operation, ItemStatus.SYNCING), orphan.record_id, orphan.payload)
+            for orphan in orphans
+            if orphan.operation == "INSERT"  # others are decided like any pending item: they are given up
+        ]
         keys = self.source.resolve(items)
         values = {key: row.values for key, row in self.source.rows(set(keys.values())).items()}
         rows: list[SentRow] = []

@@ -6,10 +6,8 @@ The only actor that may block: each of its calls has a deadline, and until they 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
-import pykka
 import structlog
 
 from actors.messages import (
@@ -33,7 +31,7 @@ from actors.messages import (
     TableState,
     WriterReady,
 )
-from actors.parts import Clock, Recipient, Scheduler, Upstream
+from actors.parts import Clock, Recipient, Scheduler, SupervisedActor, Upstream
 from delivery.backoff import Backoff
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
@@ -106,7 +104,7 @@ class Table(Protocol):
     def close(self) -> None: ...
 
 
-class TableOwner(pykka.ThreadingActor):
+class TableOwner(SupervisedActor):
     """One per table and process.
 
     Args:
@@ -117,8 +115,6 @@ class TableOwner(pykka.ThreadingActor):
         give_up: ends the process: this table failed too often in a short time, or its owner did.
         lookup_first: an operator says that the database went back in time.
     """
-
-    use_daemon_thread = True
 
     def __init__(
         self,
@@ -135,7 +131,8 @@ class TableOwner(pykka.ThreadingActor):
         backoff: Backoff | None = None,
         database_backoff: Backoff | None = None,
     ) -> None:
-        super().__init__()
+        # Nobody is above this actor, and its process holds the lock: the process ends, so that another can take it.
+        super().__init__(lambda _, error: give_up(f"{table}: its owner failed ({type(error).__name__}): see the log"))
         self._table = table
         self._locks = locks
         self._grant = grant
@@ -179,20 +176,12 @@ class TableOwner(pykka.ThreadingActor):
             case Stop():
                 self._stop()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,  # noqa: ARG002  pykka's signature
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
-    ) -> None:
-        """Nobody is above this actor, and its process still holds the lock: the process ends, so that another can."""
-        self._give_up(f"{self._table}: its owner failed ({type(exception_value).__name__}): see the log")
-
     def _from_pipeline(self, pipeline: Pipeline, message: object) -> None:
         match message:
             case RowsSettled(sent=sent):
                 self._sent += sent
-                self._backoff.reset()
+                if sent:
+                    self._backoff.reset()
                 pipeline.poller.tell(message)
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)

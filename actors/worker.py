@@ -88,7 +88,12 @@ class Worker:
                 stopped=self._stopped[table].set,
                 lookup_first=lookup_first,
             )
-        self._commands = CommandReader.start(self._owners, self._waiting_commands, self._scheduler)
+        self._commands = CommandReader.start(
+            self._owners,
+            self._waiting_commands,
+            self._scheduler,
+            lambda name, error: failed(f"{name} failed ({type(error).__name__}): see the log"),
+        )
 
     def start(self) -> None:
         for owner in self._owners.values():

@@ -137,7 +137,7 @@ class SqlTransaction:
         )
 
     def orphan_items(self, limit: int) -> Sequence[OrphanItem]:
-        query = select(queue.c.id, queue.c.record_id, queue.c.payload).where(
+        query = select(queue.c.id, queue.c.operation, queue.c.record_id, queue.c.payload).where(
             queue.c.table_name == self._table,
             queue.c.sync_status == ItemStatus.SYNCING,
             queue.c.batch_id.is_(None),

@@ -72,6 +72,7 @@ class OrphanItem:
     """An item that is `syncing` without a batch: left so by an older program, its outcome in doubt."""
 
     id: int
+    operation: str
     record_id: str
     payload: str | None
 

@@ -179,7 +179,7 @@ class MemoryTransaction:
     def orphan_items(self, limit: int) -> Sequence[OrphanItem]:
         self._operate()
         orphans = [
-            OrphanItem(item.id, item.record_id, item.payload)
+            OrphanItem(item.id, item.operation, item.record_id, item.payload)
             for item in sorted(self._db.items.values(), key=lambda item: item.id)
             if item.status is ItemStatus.SYNCING and item.batch_id is None
         ]

@@ -25,7 +25,8 @@ class World:
         self.fails = False
         self.scheduler = FakeScheduler(FakeClock())
         self.owners = {"logs": Inbox(), "summaries": Inbox()}
-        self.reader = CommandReader(self.owners, self.waiting, self.scheduler)
+        self.failed: list[str] = []
+        self.reader = CommandReader(self.owners, self.waiting, self.scheduler, lambda name, _: self.failed.append(name))
 
     def waiting(self, tables: Sequence[str]) -> Sequence[Command]:
         if self.fails:
@@ -65,3 +66,9 @@ def test_a_database_that_doesnt_answer_is_asked_again() -> None:
     world.fails = False
     world.advance(EVERY_SECONDS)
     assert world.owners["logs"].messages == [Flush(1)]
+
+
+def test_an_error_that_nobody_foresaw_is_told() -> None:
+    world = World()
+    world.reader.on_failure(KeyError, KeyError("logs"), None)
+    assert world.failed == ["CommandReader"]
