@@ -7,11 +7,11 @@ from actors.background import BackgroundThread
 from actors.batcher import Batcher
 from actors.bq_writer import BqWriter, WriterLimits
 from actors.messages import BatchAppended, ChildFailed, Tick
+from actors.owned import Start
 from actors.parts import Clock, Link, Recipient, Scheduler
 from actors.poller import Poller
 from actors.room import Room
 from actors.sync_marker import SyncMarker
-from actors.table_owner import Start
 from config.settings import Settings, TableSettings
 from delivery.destination import Destination
 from delivery.lease import Lease
@@ -33,7 +33,7 @@ FASTEST_POLL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class OpenedTable:
-    """Everything that recovery and a pipeline of one table work with; fits `table_owner.Table`."""
+    """Everything that recovery and a pipeline of one table work with; fits `owned.Table`."""
 
     settings: Settings
     table: TableSettings

@@ -3,10 +3,8 @@
 The only actor that may block: each of its calls has a deadline, and until they have answered nothing else can be done.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -31,77 +29,18 @@ from actors.messages import (
     TableState,
     WriterReady,
 )
-from actors.parts import Clock, Recipient, Scheduler, SupervisedActor, Upstream
+from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
+from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
 from delivery.backoff import Backoff
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
-from delivery.ledger import Batch, Ledger, Lookups
+from delivery.ledger import Ledger
 from delivery.retry import PROBE_SECONDS
 from delivery.source import SourceError
 
 STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
 FAILURES_TO_GIVE_UP = 5
 FAILURE_MEMORY_SECONDS = 300.0
-
-
-class TableBlockedError(Exception):
-    """The table can't be carried as things are; `problems` has a line for each thing that somebody has to mend."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
-
-
-class Locks(Protocol):
-    """The advisory locks of this process. `take` raises LedgerError when the database doesn't answer."""
-
-    def take(self, table: str) -> int | None: ...
-
-    def release(self, table: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a pipeline starts with: the lease, what is appended but not completed, and what has to be looked up."""
-
-    lease: Lease
-    appended: tuple[Batch, ...]
-    lookups: Lookups
-    next_rows: int | None
-
-
-class Pipeline(Protocol):
-    """The actors of one table, started."""
-
-    @property
-    def poller(self) -> Recipient: ...
-
-    @property
-    def batcher(self) -> Recipient: ...
-
-    @property
-    def writer(self) -> Recipient: ...
-
-    @property
-    def marker(self) -> Recipient: ...
-
-    def stop(self) -> None:
-        """Drop it: its actors end with the message they are at, and its connection is cut."""
-        ...
-
-    def stop_finding(self) -> None:
-        """End the actors that find and gather rows; what is with the writer goes on."""
-        ...
-
-
-class Table(Protocol):
-    """What this process has of a table once it owns it: everything that recovery and a pipeline work with."""
-
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]: ...
-
-    def start(self, start: Start, upstream: Recipient) -> Pipeline: ...
-
-    def close(self) -> None: ...
 
 
 class TableOwner(SupervisedActor):

@@ -14,10 +14,11 @@ from actors.bq_writer import WriterLimits
 from actors.command_reader import Command, CommandReader
 from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
+from actors.owned import TableBlockedError
 from actors.parts import Clock, Scheduler
 from actors.scheduler import SystemClock, ThreadScheduler
 from actors.table import OpenedTable
-from actors.table_owner import TableBlockedError, TableOwner
+from actors.table_owner import TableOwner
 from bigquery.connect import Clients
 from bigquery.connect import connect as connect_bigquery
 from bigquery.metadata import read_table

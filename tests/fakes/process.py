@@ -9,11 +9,12 @@ import pykka
 from actors.batcher import Batcher
 from actors.bq_writer import BqWriter, WriterLimits
 from actors.messages import BatchAppended, RetryDue, Tick
+from actors.owned import Start
 from actors.parts import Recipient
 from actors.poller import Poller
 from actors.room import Room
 from actors.sync_marker import SyncMarker
-from actors.table_owner import Start, TableOwner
+from actors.table_owner import TableOwner
 from delivery.backoff import Backoff
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups, OrphanItem

@@ -25,8 +25,9 @@ from actors.messages import (
     TableState,
     WriterReady,
 )
+from actors.owned import Start, TableBlockedError
 from actors.parts import Recipient
-from actors.table_owner import FAILURES_TO_GIVE_UP, STANDBY_SECONDS, Start, TableBlockedError, TableOwner
+from actors.table_owner import FAILURES_TO_GIVE_UP, STANDBY_SECONDS, TableOwner
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups

@@ -1,0 +1,69 @@
+"""What a TableOwner owns a table with: the lock, the table once it is opened, and the pipeline that carries it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.parts import Recipient
+from delivery.lease import Lease
+from delivery.ledger import Batch, Lookups
+
+
+class TableBlockedError(Exception):
+    """The table can't be carried as things are; `problems` has a line for each thing that somebody has to mend."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Locks(Protocol):
+    """The advisory locks of this process. `take` raises LedgerError when the database doesn't answer."""
+
+    def take(self, table: str) -> int | None: ...
+
+    def release(self, table: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a pipeline starts with: the lease, what is appended but not completed, and what has to be looked up."""
+
+    lease: Lease
+    appended: tuple[Batch, ...]
+    lookups: Lookups
+    next_rows: int | None
+
+
+class Pipeline(Protocol):
+    """The actors of one table, started."""
+
+    @property
+    def poller(self) -> Recipient: ...
+
+    @property
+    def batcher(self) -> Recipient: ...
+
+    @property
+    def writer(self) -> Recipient: ...
+
+    @property
+    def marker(self) -> Recipient: ...
+
+    def stop(self) -> None:
+        """Drop it: its actors end with the message they are at, and its connection is cut."""
+        ...
+
+    def stop_finding(self) -> None:
+        """End the actors that find and gather rows; what is with the writer goes on."""
+        ...
+
+
+class Table(Protocol):
+    """What this process has of a table once it owns it: everything that recovery and a pipeline work with."""
+
+    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]: ...
+
+    def start(self, start: Start, upstream: Recipient) -> Pipeline: ...
+
+    def close(self) -> None: ...
