@@ -8,7 +8,7 @@ from delivery.rows import Key
 from delivery.settle import RowRef
 
 PAGE_ROWS = 1000
-FIRST_GUESS = 8_000  # bytes of a row, until rows were seen
+FIRST_GUESS = 1_000_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
 ROW_BYTES = 200  # what a row costs in memory beyond its values
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.room import FIRST_GUESS, PAGE_ROWS, ROW_BYTES, Room
+from actors.room import FIRST_GUESS, PAGE_ROWS, Room
 from delivery.finding import Found
 from delivery.settle import RowRef
 
@@ -77,8 +77,8 @@ def test_a_single_row_that_is_larger_than_all_room_still_fits() -> None:
 
 
 def test_pages_are_bounded_and_small_rows_make_them_larger() -> None:
-    room = Room(100_000, most_bytes=2 * PAGE_ROWS * ROW_BYTES)
-    assert room.page() == 2 * PAGE_ROWS * ROW_BYTES // FIRST_GUESS
+    room = Room(100_000, most_bytes=3 * FIRST_GUESS)
+    assert room.page() == 3
     for _ in range(20):
         room.add([Found(key) for key in range(100)])
         room.free([RowRef(key) for key in range(100)])
