@@ -6,7 +6,8 @@ from typing import Any
 
 from mapping.schema import BigQueryColumn
 
-MAX_ROW_BYTES = 10_000_000  # what one append request may hold: a larger row can never be sent
+# One append request may hold 10 MB: a larger row can never be sent. The rest is for the schema and what frames the row.
+MAX_ROW_BYTES = 9_900_000
 
 Shape = tuple[str, ...]  # the BigQuery columns that a row has, in the order of the table's schema
 
