@@ -10,7 +10,7 @@ from google.cloud.bigquery import SchemaField
 from config.settings import load
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.integration.pipeline import make_site, migrate
+from tests.integration.pipeline import Row, make_site, migrate
 
 pytestmark = pytest.mark.integration
 
@@ -57,8 +57,9 @@ CREATE TABLE `camera logs` (
     carried_at DATETIME NULL,
     PRIMARY KEY (log_id),
     UNIQUE KEY one (`camera id`, seen_at),
-    KEY two (`select`), KEY three (`order`), KEY four (level), KEY five (price), KEY six (doubled), KEY seven (described),
-    KEY eight (on_day), KEY nine (stamped_at), KEY ten (changed_at), KEY eleven (is_synced, log_id), FULLTEXT KEY (plain),
+    KEY two (`select`), KEY three (`order`), KEY four (level), KEY five (price), KEY six (doubled),
+    KEY seven (described), KEY eight (on_day), KEY nine (stamped_at), KEY ten (changed_at),
+    KEY eleven (is_synced, log_id), FULLTEXT KEY (plain),
     CONSTRAINT its_camera FOREIGN KEY (`camera id`) REFERENCES cameras (camera_id)
 ) ENGINE=InnoDB
 """
@@ -162,9 +163,9 @@ SCHEMA = (
 )
 
 FULL_ROW = r"""
-INSERT INTO `camera logs` (`camera id`, `select`, `order`, `it's "quoted" %s`, level, marks, price, share, rough, is_armed,
-    bits, `bit`, at_time, lasted, on_day, in_year, seen_at, local_at, stamped_at, changed_at, picture, fingerprint, code,
-    identifier, address, extra, plain, tags, numbers, moments, huge)
+INSERT INTO `camera logs` (`camera id`, `select`, `order`, `it's "quoted" %s`, level, marks, price, share, rough,
+    is_armed, bits, `bit`, at_time, lasted, on_day, in_year, seen_at, local_at, stamped_at, changed_at, picture,
+    fingerprint, code, identifier, address, extra, plain, tags, numbers, moments, huge)
 VALUES (1, 'from', -3, 'Größe 100%', 'très haut', 'night,blurred', -12345678.0100, 0.1, 1.5, 1,
     b'10000001', b'1', '23:59:59.125', '-100:00:01', '2026-02-28', 2026, '2026-01-05 09:00:00.123456',
     '2026-01-05 09:00:00', '2026-01-05 09:00:00.500', '2026-01-05 09:00:00', x'00ff10', x'01020304', 'code',
@@ -182,7 +183,7 @@ VALUES (2, '', 'low', '', 0, '7', '', '2026-07-01 00:00:00', '2026-01-05 09:00:0
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)  # 09:00 in Tokyo
 MORNING = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
-EXPECTED_FULL = {
+EXPECTED_FULL: Row = {
     "key": "log-1/très haut",
     "camera": 1,
     "text": "from",
@@ -231,7 +232,7 @@ EXPECTED_FULL = {
     "arrived": None,
 }
 
-EXPECTED_EMPTY = {
+EXPECTED_EMPTY: Row = {
     **dict.fromkeys(EXPECTED_FULL),
     "key": "log-2/low",
     "camera": 2,

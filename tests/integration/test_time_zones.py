@@ -1,4 +1,4 @@
-"""Times of the database arrive as the right instants: DATETIMEs by the configured zone, TIMESTAMPs whatever the server's."""
+"""Times arrive as the right instants: DATETIMEs by the configured zone, TIMESTAMPs whatever the server's own is."""
 
 import json
 from collections.abc import Iterator
