@@ -21,6 +21,7 @@ from actors.messages import (
     RecoveryNeeded,
     RetryDue,
     RetryNow,
+    RowsDecided,
     RowsSettled,
     StreamOpened,
     WriterReady,
@@ -33,9 +34,10 @@ from delivery.destination import AlreadyThere, Appended, AppendResult, Destinati
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import Ledger, Transaction
-from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, decide
+from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, TakeApart, decide
 from delivery.rows import Outgoing
-from delivery.settle import RowRef
+from delivery.settle import Outcome, RowRef
+from delivery.trial import Trial
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class BqWriter(PipelineActor):
         self._work: deque[BatchReady | Flush | Drain] = deque()
         self._hand: Outgoing | None = None  # the batch that is worked on
         self._begun: Begun | None = None  # the same, once it stands in the ledger
+        self._trial: Trial | None = None  # of the batch whose piece is in hand
         self._attempts = Attempts()  # to send it
         self._stream: NewStream | None = None  # of this pipeline, once made
         self._known: KnownStream | None = None  # the same, once the ledger holds it
@@ -132,8 +135,11 @@ class BqWriter(PipelineActor):
 
     def _done(self) -> None:
         self._hand = self._begun = None
-        self.upstream.tell(WriterReady())
-        self._next()
+        if self._trial is not None and not self._draining:
+            self._go_on_with_trial(self._trial)
+        else:
+            self.upstream.tell(WriterReady())
+            self._next()
 
     def _drain(self) -> None:
         """Begin nothing more: what isn't in the ledger yet stays where it was found."""
@@ -248,6 +254,8 @@ class BqWriter(PipelineActor):
     def _appended(self, seconds: float | None) -> None:
         begun = self._in_ledger
         self._retries.succeeded(self._backoff)
+        if self._trial is not None:
+            self._trial.got_through()
         self._offset += len(begun.outgoing)
         if seconds is not None:
             self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
@@ -272,11 +280,16 @@ class BqWriter(PipelineActor):
             error=failure.error_class.value,
             reason=failure.reason,
         )
-        match decide(failure, self._attempts, rows):
+        match decide(failure, self._attempts, rows, on_trial=self._trial is not None):
             case Repeat(ease):
                 if ease:
                     self.upstream.tell(QuotaExceeded())
-                self._retries.wait(failure.reason, self._backoff, self._send)
+                if failure.error_class is ErrorClass.UNKNOWN:
+                    self._count_retry(begun, failure.reason)
+                else:
+                    self._retries.wait(failure.reason, self._backoff, self._send)
+            case TakeApart(reason):
+                self._take_apart(begun, reason)
             case Reject(guilty):
                 self._reject(begun, guilty)
             case Hold(reason, probe_after):
@@ -297,6 +310,41 @@ class BqWriter(PipelineActor):
             then=refused,
             again=lambda: self._reject(begun, guilty),
         )
+
+    def _count_retry(self, begun: Begun, reason: str) -> None:
+        self._write(
+            lambda tx: tx.count_retry(begun.batch_id),
+            then=lambda _: self._retries.wait(reason, self._backoff, self._send),
+            again=lambda: self._count_retry(begun, reason),
+        )
+
+    def _take_apart(self, begun: Begun, reason: str) -> None:
+        """BigQuery refuses the batch, and no row of it is named: find out which it is for."""
+
+        def refused(_: None) -> None:
+            self._trial = self._trial or Trial()
+            self._trial.refused(begun.outgoing, reason)
+            self._done()
+
+        self._write(
+            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, {}),
+            then=refused,
+            again=lambda: self._take_apart(begun, reason),
+        )
+
+    def _go_on_with_trial(self, trial: Trial) -> None:
+        piece = trial.next()
+        if piece is not None:
+            self._hand = piece
+            self._ready(piece)
+            return
+        self._trial = None
+        if trial.accused and not trial.mates_got_through:
+            self._end(RecoveryNeeded(trial.reason, blocked=True))
+            return
+        for row in trial.accused:
+            self._marker.tell(RowsDecided(_refs(row), Outcome.FAILED, f"its batch-mates got through: {trial.reason}"))
+        self._done()
 
     def _hold(self, begun: Begun, needed: RecoveryNeeded) -> None:
         """Nothing gets through. Take the batch back if nothing of it can have been written; else recovery decides."""

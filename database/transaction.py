@@ -99,6 +99,9 @@ class SqlTransaction:
     def respell(self, item: int, key: Key) -> None:
         self._update_items([item], update(queue), record_id=str(key))
 
+    def count_retry(self, batch_id: int) -> None:
+        self._update_syncing(batch_id, retry_count=queue.c.retry_count + 1)
+
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
         tied = update(queue).with_hint(_BY_BATCH).where(queue.c.batch_id == batch_id)
         for some in chunks([str(key) for key in keys]):

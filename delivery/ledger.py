@@ -131,6 +131,10 @@ class Transaction(Protocol):
         """Give the item the record id as the database spells the key."""
         ...
 
+    def count_retry(self, batch_id: int) -> None:
+        """Count one more attempt that failed for no known reason on the batch's items."""
+        ...
+
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
         """Make the batch's items of these keys part of another batch."""
         ...

@@ -25,6 +25,13 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeApart:
+    """Send the batch in pieces, to find the rows that it is refused for (`delivery.trial`)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Nothing gets through until somebody acts: take the batch back and try again after a while."""
 
@@ -40,7 +47,7 @@ class Recover:
     smaller: bool = False
 
 
-Decision = Repeat | Reject | Hold | Recover
+Decision = Repeat | Reject | TakeApart | Hold | Recover
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,14 @@ class Attempts:
         return Attempts(self.made + 1, self.unknown + (not definite))
 
 
-def decide(failure: Failure, attempts: Attempts, rows: int) -> Decision:
+def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = False) -> Decision:
     """What follows from a failed append.
 
     Args:
         failure: of the last attempt.
         attempts: all of the batch's, the last one included.
         rows: in the batch.
+        on_trial: the batch is a piece of one that was refused often enough.
     """
     all_refused = attempts.unknown == 0
     match failure.error_class:
@@ -71,6 +79,8 @@ def decide(failure: Failure, attempts: Attempts, rows: int) -> Decision:
             return Reject(failure.bad_rows) if all_refused and failure.bad_rows else Recover(failure.reason)
         case ErrorClass.BLOCKED:
             return Hold(failure.reason)
+        case ErrorClass.UNKNOWN if all_refused and (on_trial or attempts.made >= ATTEMPTS_AT_UNKNOWN):
+            return TakeApart(failure.reason)
         case ErrorClass.UNKNOWN if attempts.made >= ATTEMPTS_AT_UNKNOWN:
             # A single row with an error that says nothing of rows: the service's trouble as far as anybody can tell.
             return Recover(failure.reason, smaller=True) if rows > 1 else Hold(failure.reason)

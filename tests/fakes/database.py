@@ -24,6 +24,7 @@ class StoredItem:
     resend: bool = False
     last_error: str | None = None
     created_at: float = 0.0
+    retry_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

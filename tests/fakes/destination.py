@@ -52,6 +52,7 @@ class MemoryDestination:
         self.finalize_answers: deque[FinalizeResult] = deque()
         self.closed = False
         self._refuses = refuses
+        self.names_bad_rows = True
         self._under_way: list[_Request] = []
         self._others: list[Row] = []
 
@@ -135,6 +136,8 @@ class MemoryDestination:
         if request.offset > len(held):
             return Failure(ErrorClass.STREAM, "OUT_OF_RANGE", definite=True)
         bad = {place: reason for place, row in enumerate(request.rows) if (reason := self._refuses(row)) is not None}
+        if bad and not self.names_bad_rows:
+            return Failure(ErrorClass.UNKNOWN, "something about a row", definite=True)
         if bad:
             return Failure(ErrorClass.BAD_ROW, "INVALID_ARGUMENT: rows", definite=True, bad_rows=bad)
         held.extend(request.rows)

@@ -168,6 +168,15 @@ def test_completed_items_keep_their_batch_when_it_is_freed(world: World) -> None
     assert (world.read().items[item].status, world.read().items[item].batch_id) == (ItemStatus.COMPLETED, 7)
 
 
+def test_retries_are_counted_on_the_batchs_items(world: World) -> None:
+    mine, other = (world.add_item(key, status=ItemStatus.SYNCING, batch_id=batch) for key, batch in ((1, 7), (2, 8)))
+    for _ in range(2):
+        with world.ledger.transaction(world.lease) as tx:
+            tx.count_retry(7)
+    items = world.read().items
+    assert (items[mine].retry_count, items[other].retry_count) == (2, 0)
+
+
 def test_a_row_that_failed_gets_one_item(world: World) -> None:
     for _ in range(2):
         with world.ledger.transaction(world.lease) as tx:

@@ -200,6 +200,7 @@ class SqlWorld:
                     item.batch_id,
                     item.resend,
                     item.last_error,
+                    retry_count=item.retry_count,
                 )
             for batch in connection.execute(select(schema.batch).order_by(schema.batch.c.id)):
                 db.batches[batch.id] = StoredBatch(

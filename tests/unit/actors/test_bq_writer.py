@@ -13,6 +13,7 @@ from actors.messages import (
     QuotaExceeded,
     RecoveryNeeded,
     RetryNow,
+    RowsDecided,
     RowsSettled,
     StateChanged,
     TableState,
@@ -22,7 +23,7 @@ from delivery.errors import ErrorClass, Failure
 from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus
 from delivery.rows import Key
-from delivery.settle import RowRef
+from delivery.settle import Outcome, RowRef
 from tests.fakes.background import HeldBackground, InlineBackground
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
@@ -368,12 +369,49 @@ def test_a_blocked_table_leaves_a_batch_of_unknown_outcome_to_recovery() -> None
     assert world.db.states() == [BEGUN]
 
 
-def test_an_unknown_error_halves_the_batch_and_then_blocks() -> None:
+def test_a_row_that_bigquery_refuses_without_naming_it_is_found_and_failed_alone() -> None:
     world = World()
-    world.bigquery.faults.extend([Answered(failure(ErrorClass.UNKNOWN))] * 5)
+    world.bigquery.names_bad_rows = False
+    world.bad = {"det_3": "it doesn't say"}
+    item = world.db.add_item(3)
+    world.send(1, 2, (3, item), 4, 5)
+    world.advance()
+    assert world.holds(1, 2, 4, 5)
+    decided = world.marker.take_one(RowsDecided)
+    assert (decided.rows, decided.outcome) == ((RowRef(3, item),), Outcome.FAILED)
+    assert decided.reason is not None
+    assert "something about a row" in decided.reason
+    assert world.db.items[item].retry_count == 4
+    assert world.db.statuses(item) == [ItemStatus.PENDING]  # until the marker has written it down
+    assert len(world.upstream.take(WriterReady)) == 1
+    world.send(6)
+    assert world.holds(1, 2, 4, 5, 6)
+
+
+def test_an_error_that_every_row_gets_is_the_services_and_fails_no_row() -> None:
+    world = World()
+    world.bigquery.names_bad_rows = False
+    world.bad = {f"det_{key}": "it doesn't say" for key in (1, 2, 3)}
     world.send(1, 2, 3)
     world.advance()
-    assert world.upstream.take_one(RecoveryNeeded) == RecoveryNeeded("the reason", next_rows=1)
+    assert world.upstream.take_one(RecoveryNeeded).blocked
+    assert world.marker.take(RowsDecided) == []
+    assert set(world.db.states()) == {REFUSED}
+
+
+def test_a_drain_in_the_middle_of_a_trial_begins_no_further_piece() -> None:
+    world = World(held=True)
+    world.bigquery.names_bad_rows = False
+    world.bad = {"det_1": "it doesn't say"}
+    world.send(1, 2)
+    world.answer()  # the stream is made
+    for _ in range(5):
+        world.answer()
+        world.advance()
+    world.tell(Drain())
+    world.answer()
+    assert world.marker.take_one(Drain) == Drain()
+    assert world.db.states().count(BEGUN) == 0
 
 
 @pytest.mark.parametrize("rounds", [1, 3])

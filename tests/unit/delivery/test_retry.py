@@ -3,7 +3,7 @@
 import pytest
 
 from delivery.errors import ErrorClass, Failure
-from delivery.retry import Attempts, Decision, Hold, Recover, Reject, Repeat, decide
+from delivery.retry import Attempts, Decision, Hold, Recover, Reject, Repeat, TakeApart, decide
 
 
 def after(error_class: ErrorClass, made: int = 1, unknown: int = 0, rows: int = 100, **bad: str) -> Decision:
@@ -60,12 +60,21 @@ def test_an_unknown_error_is_repeated(made: int) -> None:
     assert after(ErrorClass.UNKNOWN, made) == Repeat()
 
 
-def test_an_unknown_error_that_stays_halves_the_batch() -> None:
-    assert after(ErrorClass.UNKNOWN, made=5) == Recover("reason", smaller=True)
+def test_an_unknown_error_that_stays_takes_the_batch_apart() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5) == TakeApart("reason")
 
 
-def test_an_unknown_error_of_a_single_row_holds_the_table() -> None:
-    assert after(ErrorClass.UNKNOWN, made=5, rows=1) == Hold("reason")
+def test_a_piece_of_a_batch_on_trial_is_taken_apart_at_once() -> None:
+    failure = Failure(ErrorClass.UNKNOWN, "reason", definite=True)
+    assert decide(failure, Attempts(made=1), rows=2, on_trial=True) == TakeApart("reason")
+
+
+def test_an_unknown_error_after_an_unknown_outcome_is_decided_by_recovery_first() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5, unknown=1) == Recover("reason", smaller=True)
+
+
+def test_an_unknown_error_of_a_single_row_whose_outcome_is_unknown_holds_the_table() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5, unknown=1, rows=1) == Hold("reason")
 
 
 def test_attempts_are_counted_by_what_is_known_of_them() -> None:
