@@ -19,7 +19,7 @@ from actors.table import OpenedTable
 from actors.worker import Opener, Worker
 from bigquery.connect import Clients
 from config.settings import Settings, load
-from database.commands import CommandKind, CommandState, outcomes, request
+from database.commands import CommandKind, CommandState, Outcome, outcomes, request
 from database.engine import Engines, connect
 from operations.migrate import migrate_up
 from operations.source_changes import History
@@ -158,20 +158,22 @@ class Site:
 
         Whatever can be decided of what was committed before is decided when this returns.
         """
-        ids = self.ask_to_flush(*tables)
-        self.wait_until(lambda: self._done(ids), "the flush is done")
-        with self.engine.connect() as connection:
-            results = [outcome.result for outcome in outcomes(connection, ids)]
-        return sum(int(str(result["flushedCount"])) for result in results)
+        return self.flushed(*self.ask_to_flush(*tables))
 
     def ask_to_flush(self, *tables: str) -> tuple[int, ...]:
         """Write the commands, and don't wait; their ids."""
         with self.engine.begin() as connection:
             return request(connection, CommandKind.FLUSH, tables or tuple(self.settings.tables))
 
-    def _done(self, ids: Sequence[int]) -> bool:
+    def flushed(self, *ids: int) -> int:
+        """Wait until these commands are done: how many rows were sent by them."""
+        self.wait_until(lambda: all(outcome.state is CommandState.DONE for outcome in self.outcomes(*ids)), "flushed")
+        return sum(int(str(outcome.result["flushedCount"])) for outcome in self.outcomes(*ids))
+
+    def outcomes(self, *ids: int) -> tuple[Outcome, ...]:
+        """What has become of these commands."""
         with self.engine.connect() as connection:
-            return all(outcome.state is CommandState.DONE for outcome in outcomes(connection, ids))
+            return outcomes(connection, ids)
 
 
 @contextmanager

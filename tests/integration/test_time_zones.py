@@ -91,6 +91,20 @@ def test_datetimes_are_in_the_configured_zone(
         ]
 
 
+def test_without_a_zone_nothing_is_guessed(mariadb_elsewhere: MariaDB, emulator: Emulator) -> None:
+    settings = settings_of({"times": TABLE}, database_timezone=None)
+    with make_site(mariadb_elsewhere, emulator, settings, TIMES) as site:
+        site.create("times", SCHEMA, "local_at")
+        migrate(site)
+        site.run("INSERT INTO times (local_at) VALUES ('2026-01-05 09:00:00')")
+        with site.working():
+            site.wait_until(lambda: site.state("times") == "blocked", "the table is refused")
+            ((reason,),) = site.read("SELECT reason FROM bq_sync_table")
+
+        assert "database_timezone is not set, and the server's zone isn't UTC" in reason
+        assert site.sent("times") == []
+
+
 def test_timestamps_are_instants_whatever_the_servers_and_the_producers_zones(
     mariadb_elsewhere: MariaDB, emulator: Emulator
 ) -> None:
