@@ -191,22 +191,24 @@ class SqlSource:
         return items
 
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
-        flag = literal_column("NULL") if self._columns.flag is None else self._columns.flag
+        flag = self._columns.flag
+        # Compared by the server, since a BIT arrives as bytes, of which b"\x00" too is true.
+        synced = literal_column("NULL") if flag is None else flag != _FALSE
         young = self._columns.settling()
         settling = _FALSE if young is None else young
-        query = select(flag, settling, *self._read_columns).select_from(self._columns.table)
+        query = select(synced, settling, *self._read_columns).select_from(self._columns.table)
         rows: dict[Key, SourceRow] = {}
         for some in chunks(list(keys)):
             for row in self._read(query.where(self._columns.key.in_(some))):
                 rows[row[2]] = SourceRow(self._state(row[0]), row[2:], bool(row[1]))
         return rows
 
-    def _state(self, flag: object) -> RowState:
+    def _state(self, synced: int | None) -> RowState:
         if self._columns.flag is None:
             return RowState.UNFLAGGED
-        if flag is None:
+        if synced is None:
             return RowState.HISTORY
-        return RowState.SYNCED if flag else RowState.WAITING
+        return RowState.SYNCED if synced else RowState.WAITING
 
     def _read(self, query: Executable) -> Sequence[Any]:
         try:

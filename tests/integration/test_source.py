@@ -238,6 +238,21 @@ def test_a_table_without_flag_has_no_waiting_rows_and_nothing_to_mark(engine: En
             tx.set_flags([1])
 
 
+def test_a_flag_of_a_single_bit_is_a_flag(engine: Engine) -> None:
+    with sql_world(engine, LOGS.replace("TINYINT(1) DEFAULT 0", "BIT(1) DEFAULT b'0'")) as world:
+        world.add_rows(1, 2, 3)
+        world.add_rows(4, flag=None)
+        with world.ledger.transaction(world.lease) as tx:
+            tx.set_flags([2])
+        assert world.source.waiting_keys(None, 10) == [1, 3]
+        assert {key: row.state for key, row in world.source.rows([1, 2, 3, 4]).items()} == {
+            1: RowState.WAITING,
+            2: RowState.SYNCED,
+            3: RowState.WAITING,
+            4: RowState.HISTORY,
+        }
+
+
 # keys of all kinds
 
 
