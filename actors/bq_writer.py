@@ -91,6 +91,7 @@ class BqWriter(PipelineActor):
         self._attempts = Attempts()  # to send it
         self._stream: NewStream | None = None  # of this pipeline, once made
         self._known: KnownStream | None = None  # the same, once the ledger holds it
+        self._completed: int | None = None  # the batch that was completed last
         self._offset = 0
         self._may_send_at = float("-inf")
         self._draining = False
@@ -104,6 +105,8 @@ class BqWriter(PipelineActor):
             case BatchReady() if not self._draining:
                 self._work.append(message)
                 self._next()
+            case RowsSettled(batch=int() as batch):
+                self._completed = batch
             case StreamOpened(answer):
                 self._stream_opened(answer)
             case LookedUp(answer):
@@ -202,7 +205,7 @@ class BqWriter(PipelineActor):
 
     def _begin(self, hand: Outgoing, stream: NewStream) -> None:
         self._write(
-            lambda tx: begin(tx, hand, self._known or stream, self._offset),
+            lambda tx: begin(tx, hand, self._known or stream, self._offset, self._completed),
             then=lambda begun: self._has_begun(hand, begun),
             again=lambda: self._begin(hand, stream),
         )

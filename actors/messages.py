@@ -110,10 +110,11 @@ class AppendDone:
 
 @dataclass(frozen=True, slots=True)
 class RowsSettled:
-    """These rows are done with, whatever became of them; `sent` of them were sent."""
+    """These rows are done with, whatever became of them; `sent` of them were sent, and `batch` is completed."""
 
     rows: tuple[RowRef, ...]
     sent: int = 0
+    batch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class SyncMarker(PipelineActor):
         match work:
             case BatchAppended(batch_id, rows):
                 self._log.info("batch completed", batch=batch_id, rows=len(rows))
-                self.upstream.tell(RowsSettled(rows, sent=len(rows)))
+                self.upstream.tell(RowsSettled(rows, sent=len(rows), batch=batch_id))
             case RowsDecided(rows, outcome, reason):
                 if reason is not None:
                     self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), reason=reason)

@@ -121,6 +121,7 @@ class TableOwner(SupervisedActor):
                 self._sent += sent
                 if sent:
                     self._backoff.reset()
+                pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)

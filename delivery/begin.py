@@ -23,7 +23,7 @@ class KnownStream:
 
 
 class DatabaseWentBackError(Exception):
-    """The ledger has lost a batch that it held: the database was restored while we ran. Nothing was written."""
+    """The ledger has forgotten what it said of a batch: the database was restored while we ran. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,13 @@ class Begun:
     left_out: tuple[int, ...]
 
 
-def begin(tx: Transaction, outgoing: Outgoing, stream: NewStream | KnownStream, offset: int) -> Begun | None:
+def begin(
+    tx: Transaction, outgoing: Outgoing, stream: NewStream | KnownStream, offset: int, completed: int | None = None
+) -> Begun | None:
     """Write what is about to be sent. Rows whose item is no longer pending are left out: somebody else decided them.
+
+    Args:
+        completed: the batch that was completed last, of those of which it was heard.
 
     Returns:
         None where no row is left; nothing was written then, the stream neither.
@@ -47,6 +52,10 @@ def begin(tx: Transaction, outgoing: Outgoing, stream: NewStream | KnownStream, 
     """
     if isinstance(stream, KnownStream) and not tx.has_batch(stream.last_batch, stream.id):
         raise DatabaseWentBackError("the ledger lacks the last batch of the stream: the database went back in time")
+    if completed is not None and not tx.is_completed(completed):
+        raise DatabaseWentBackError(
+            "the ledger takes a completed batch for an open one: the database went back in time"
+        )
     kept, left_out = _still_wanted(tx, outgoing)
     if not len(kept):
         return None

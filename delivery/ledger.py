@@ -114,6 +114,10 @@ class Transaction(Protocol):
         """Whether the ledger holds this batch of this stream, in whatever state."""
         ...
 
+    def is_completed(self, batch_id: int) -> bool:
+        """Whether the ledger holds this batch of this table as completed."""
+        ...
+
     def detach(self, batch_id: int) -> None:
         """Forget the batch's stream, so that only a look-up can decide it."""
         ...

@@ -125,6 +125,10 @@ class MemoryTransaction:
         self._operate()
         return batch_id in self._db.batches and self._db.batches[batch_id].stream_id == stream_id
 
+    def is_completed(self, batch_id: int) -> bool:
+        self._operate()
+        return batch_id in self._db.batches and self._db.batches[batch_id].state is BatchState.COMPLETED
+
     def detach(self, batch_id: int) -> None:
         self._operate()
         self._db.batches[batch_id] = replace(self._db.batches[batch_id], stream_id=None, offset=None)

@@ -278,6 +278,15 @@ def test_commands_that_were_taken_and_not_finished_are_known(world: World) -> No
         assert list(tx.taken_commands()) == [unfinished]
 
 
+def test_a_batch_is_completed_once_the_ledger_says_so(world: World) -> None:
+    with world.ledger.transaction(world.lease) as tx:
+        batch, open_batch = (tx.add_batch(BatchState.APPENDED, None, None, sent_rows(key)) for key in (1, 2))
+        tx.set_state(batch, BatchState.COMPLETED, was=BatchState.APPENDED)
+        assert tx.is_completed(batch)
+        assert not tx.is_completed(open_batch)
+        assert not tx.is_completed(open_batch + 1)
+
+
 def test_a_stream_knows_its_batches_in_whatever_state(world: World) -> None:
     with world.ledger.transaction(world.lease) as tx:
         stream, other = tx.add_stream("s"), tx.add_stream("t")

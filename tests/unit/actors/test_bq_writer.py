@@ -335,6 +335,17 @@ def test_a_database_that_was_restored_meanwhile_is_noticed_before_anything_is_se
     assert world.bigquery.ids == ["det_1"]
 
 
+def test_a_database_that_has_forgotten_a_completion_is_noticed_before_anything_is_sent() -> None:
+    world = World()
+    world.send(1)
+    (batch,) = world.db.batches  # is begun, as in the backup that was restored after its completion
+    world.tell(RowsSettled((RowRef(1),), sent=1, batch=batch))
+    world.send(1)
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert world.db.lookups.first
+    assert world.bigquery.ids == ["det_1"]
+
+
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_trouble_with_the_stream_touches_no_item(attempt: int) -> None:
     world = World()

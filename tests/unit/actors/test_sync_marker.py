@@ -78,7 +78,7 @@ def test_a_batch_is_completed_and_then_settled(world: World, rows: int) -> None:
     appended = world.begin(rows)
     world.tell(appended)
     assert world.is_completed(appended)
-    assert world.upstream.messages == [RowsSettled(appended.rows, sent=rows)]
+    assert world.upstream.messages == [RowsSettled(appended.rows, sent=rows, batch=appended.batch_id)]
     assert world.db.synced_rows == rows
 
 
@@ -137,7 +137,7 @@ def test_a_barrier_passes_behind_what_came_before_it(world: World, barrier: obje
     assert passed not in world.upstream.messages
     world.advance()
     settled = [message for message in world.upstream.messages if not isinstance(message, StateChanged)]
-    assert settled == [RowsSettled(appended.rows, sent=3), passed]
+    assert settled == [RowsSettled(appended.rows, sent=3, batch=appended.batch_id), passed]
 
 
 @pytest.mark.parametrize("rows", [3, 2 * CHUNK])

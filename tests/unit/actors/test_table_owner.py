@@ -259,6 +259,7 @@ def test_what_the_pipeline_reports_goes_to_whom_it_concerns() -> None:
     for message in (settled, measured, WriterReady(), QuotaExceeded()):
         world.from_pipeline(message)
     assert world.pipeline.poller.messages == [settled]
+    assert world.pipeline.writer.messages == [settled]
     assert world.pipeline.batcher.messages == [measured, WriterReady(), QuotaExceeded()]
 
 

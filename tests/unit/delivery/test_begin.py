@@ -59,6 +59,13 @@ def test_nothing_is_begun_on_a_stream_whose_last_batch_the_ledger_lacks(db: Memo
     assert db.batches == {}
 
 
+def test_nothing_is_begun_while_the_ledger_has_forgotten_that_a_batch_was_completed(db: MemoryDatabase) -> None:
+    first = begun(db, outgoing(1))  # as it stands in the backup that was restored
+    with pytest.raises(DatabaseWentBackError):
+        commit(db, lambda tx: begin(tx, outgoing(1), NewStream("t"), 0, completed=first.batch_id))
+    assert list(db.batches) == [first.batch_id]
+
+
 def test_a_known_stream_isnt_written_again(db: MemoryDatabase) -> None:
     first = begun(db, outgoing(1))
     second = begun(db, outgoing(2), first.stream, offset=1)
