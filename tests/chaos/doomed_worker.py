@@ -27,6 +27,8 @@ from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger, Transaction
 from delivery.rows import Encoded, SentRows
 
+WATCHED = "detection_logs"  # the table whose points count
+
 
 class Point(StrEnum):
     """A moment in a batch's life, or in a recovery."""
@@ -162,14 +164,14 @@ class DoomedDestination:
         self._destination.close()
 
 
-def doomed(table: str, doom: Doom) -> Opener:
-    """Opens tables as the worker does; the ports of this one are watched."""
+def doomed(doom: Doom) -> Opener:
+    """Opens tables as the worker does; the ports of one of them are watched."""
 
     def opener(
         settings: Settings, name: str, engines: Engines, clients: Clients, scheduler: Scheduler, clock: Clock
     ) -> OpenedTable:
         opened = open_table(settings, name, engines, clients, scheduler, clock)
-        if name != table:
+        if name != WATCHED:
             return opened
         return replace(
             opened,
@@ -185,12 +187,11 @@ def main() -> int:
     parser.add_argument("--at", type=Point, choices=list(Point))
     parser.add_argument("--how", type=Fate, choices=list(Fate), default=Fate.KILL)
     parser.add_argument("--nth", type=int, default=1, help="the n-th time that the point is reached")
-    parser.add_argument("--table", default="detection_logs", help="where the point is watched for")
     parser.add_argument("--lookup-first", action="store_true")
     arguments = parser.parse_args()
     opener = None
     if arguments.at is not None:
-        opener = doomed(arguments.table, Doom(arguments.at, arguments.how, arguments.nth))
+        opener = doomed(Doom(arguments.at, arguments.how, arguments.nth))
     return run_worker(load(), lookup_first=arguments.lookup_first, opener=opener)
 
 

@@ -23,7 +23,7 @@ from sandbox.compare import compare
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from sandbox.progress import Progress
-from tests.chaos.doomed_worker import Fate, Point, reached
+from tests.chaos.doomed_worker import WATCHED, Fate, Point, reached
 
 FULL = bool(os.environ.get("CHAOS_FULL"))
 
@@ -31,7 +31,7 @@ FULL = bool(os.environ.get("CHAOS_FULL"))
 BACKLOG = (
     {"detection_logs": 20_000, "ai_summary_cache": 500, "is21_logs": 5_000}
     if FULL
-    else {"detection_logs": 2_000, "ai_summary_cache": 50, "is21_logs": 400}
+    else {"detection_logs": 1_600, "ai_summary_cache": 40, "is21_logs": 360}
 )
 SMALL = 200  # a batch that is completed in one transaction
 LARGE = CHUNK + 100  # one whose flags are set in several
@@ -82,10 +82,16 @@ class Site:
 
     # its rows
 
-    def fill(self, share: float = 1.0) -> None:
-        """Insert BACKLOG, or a share of it; half of the rows are enqueued."""
+    def fill(self) -> None:
+        """Insert BACKLOG; half of the rows are enqueued."""
         for table, rows in BACKLOG.items():
-            self._camera.insert(table, max(1, int(rows * share)))
+            self._camera.insert(table, rows)
+
+    def add_a_row(self) -> None:
+        """Insert one row into each table, which is found by its flag alone."""
+        camera = Camera(self._engine, enqueue_share=0)
+        for table in self.settings.tables:
+            camera.insert(table, 1)
 
     @contextmanager
     def producing(self) -> Iterator[None]:
@@ -106,9 +112,10 @@ class Site:
         with closing(self._emulator.client()) as client:
             return Progress(self._engine, client, self.settings).waiting()
 
-    def scalar(self, query: str, **values: object) -> object:
+    def number(self, query: str, **values: object) -> int:
+        """The one number that a query of the site's database returns."""
         with self._engine.connect() as connection:
-            return connection.scalar(text(query), values)
+            return int(connection.execute(text(query), values).scalar_one())
 
     def tokens(self) -> dict[str, str]:
         """Who owns each table: its lease's token."""
@@ -144,11 +151,12 @@ class Site:
 
     def open_batches(self) -> int:
         """Batches of all tables that are neither completed nor taken back."""
-        return int(str(self.scalar("SELECT COUNT(*) FROM bq_sync_batch WHERE state IN ('begun', 'appended')")))
+        return self.number("SELECT COUNT(*) FROM bq_sync_batch WHERE state IN ('begun', 'appended')")
 
-    def batches(self, state: str, table: str = "detection_logs") -> int:
+    def batches(self, state: str) -> int:
+        """The watched table's batches in this state."""
         query = "SELECT COUNT(*) FROM bq_sync_batch WHERE table_name = :table AND state = :state"
-        return int(str(self.scalar(query, table=table, state=state)))
+        return self.number(query, table=WATCHED, state=state)
 
     def dump(self, file: Path) -> None:
         self.mariadb.dump(self.name, file)

@@ -7,7 +7,8 @@ import pytest
 
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.chaos.one_site import Site, said
+from tests.chaos.doomed_worker import Fate, Point
+from tests.chaos.one_site import Site, froze_at, said
 
 pytestmark = pytest.mark.chaos
 
@@ -17,7 +18,7 @@ LOOKED_UP = "rows were in BigQuery already"
 @pytest.fixture
 def slow_site(make_site: Callable[..., Site], mariadb: MariaDB, emulator: Emulator) -> Site:
     """Its backlog goes out in many small batches, so that there is time for a dump in the middle."""
-    site = make_site(mariadb, emulator, batch_size=25, max_batch_rows=25)
+    site = make_site(mariadb, emulator, batch_size=40, max_batch_rows=40)
     site.fill()
     return site
 
@@ -44,6 +45,18 @@ def test_restored_under_the_worker(slow_site: Site, tmp_path: Path) -> None:
     slow_site.restore(tmp_path / "dump.sql")
     slow_site.finish()
     assert said(worker, LOOKED_UP)
+
+
+def test_restored_to_when_the_last_batch_was_on_its_way(site: Site, tmp_path: Path) -> None:
+    """The ledger lacks no batch, but has forgotten that the last one was completed: its row waits again."""
+    site.add_a_row()
+    worker = site.doomed(Point.BEGUN, Fate.FREEZE)
+    froze_at(worker, Point.BEGUN)
+    site.dump(tmp_path / "dump.sql")
+    worker.thaw()
+    site.drain()
+    site.restore(tmp_path / "dump.sql")
+    site.finish()
 
 
 def test_restored_from_before_the_last_stream(slow_site: Site, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_started_together(site: Site) -> None:
         workers = [site.worker(), site.worker()]
         site.taken_over(nobody)
         until(lambda: any(said(worker, STANDS_BY) for worker in workers), 30, "somebody stands by", site.logs)
-    site.finish()
+    site.drain()
     tables = len(site.settings.tables)
     assert sum(worker.log.read_text().count("pipeline started") for worker in workers) == tables
+    site.finish()
