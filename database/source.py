@@ -172,7 +172,7 @@ class SqlSource:
         query = select(queue.c.id, self._columns.key).select_from(
             queue.join(self._columns.table, self._columns.key == record_id)
         )
-        return {row[0]: row[1] for row in self._read(query.where(queue.c.id.in_(list(keys))))}
+        return {row[0]: row[1] for some in chunks(list(keys)) for row in self._read(query.where(queue.c.id.in_(some)))}
 
     def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
         by_record = {str(key): key for key in keys}

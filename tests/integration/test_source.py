@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from config.settings import TableSettings
+from database.in_lists import LONGEST
 from database.source import SourceColumns, SqlSource
 from delivery.ledger import ItemStatus
 from delivery.source import QueuedItem, SourceError
@@ -120,6 +121,19 @@ def test_any_number_of_keys_can_be_asked_for(world: World) -> None:
         2400: [item]
     }
     assert len(world.source.waiting_keys(None, 5000)) == 2500
+
+
+def test_any_number_of_items_can_be_resolved(engine: Engine) -> None:
+    with sql_world(engine, LOGS.replace("id BIGINT", "id VARCHAR(50)")) as world:
+        world.add_rows("Abc")
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO bq_sync_queue (table_name, record_id) SELECT 'logs', 'ABC' FROM seq_1_to_1200"
+            )
+        items = world.source.pending_items(0, 2000)
+        with Recorder(world) as recorded:
+            assert list(world.source.resolve(items).values()) == ["Abc"] * 1200
+    assert max(len(parameters) for _, parameters in recorded.statements if isinstance(parameters, dict)) <= LONGEST
 
 
 # MariaDB's own
