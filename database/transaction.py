@@ -188,7 +188,9 @@ class SqlTransaction:
         return self._connection.execute(taken).rowcount == 1
 
     def taken_commands(self) -> Sequence[int]:
-        query = select(command.c.id).where(command.c.state == "taken", command.c.table_name == self._table)
+        query = select(command.c.id).where(
+            command.c.state == "taken", command.c.kind == "flush", command.c.table_name == self._table
+        )
         return self._connection.scalars(query).all()
 
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:

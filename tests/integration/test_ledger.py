@@ -242,7 +242,7 @@ def test_look_ups_begin_and_end(world: World) -> None:
         assert tx.lookups() == Lookups()
         tx.begin_lookups()
     with world.ledger.transaction(world.lease) as tx:
-        assert tx.lookups() == Lookups(first=True)
+        assert tx.lookups() == Lookups(first=True)  # there is no item yet
         assert tx.end_lookups() == Lookups()
     last = world.add_item(1)
     with world.ledger.transaction(world.lease) as tx:
@@ -342,6 +342,14 @@ def test_items_are_written_without_waiting_for_producers_or_other_tables(sql: Sq
         producer.commit()
         other_owner.rollback()
     assert sql.read().statuses(*items) == [SYNCING, *[ItemStatus.COMPLETED] * (count - 2), FAILED]
+
+
+def test_only_flushes_are_known_as_taken(sql: SqlWorld) -> None:
+    flush, retention = sql.add_command("taken"), sql.add_command("taken")
+    with sql.engine.begin() as connection:
+        connection.execute(text("UPDATE bq_sync_command SET kind = 'retention' WHERE id = :id"), {"id": retention})
+    with sql.ledger.transaction(sql.lease) as tx:
+        assert list(tx.taken_commands()) == [flush]
 
 
 def test_a_long_reason_is_shortened(sql: SqlWorld) -> None:
