@@ -15,16 +15,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """The body as that model; an empty one is `{}`.
+    """The body as that model; none at all is `{}`.
 
     Raises:
-        Problem: it is too large, isn't JSON, or isn't of that shape.
+        Problem: it is too large, isn't JSON or doesn't say that it is, or isn't of that shape.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BYTES:,} bytes")
+    if body and not _says_json(request):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "the body has to be JSON: send the header `Content-Type: application/json`",
+        )
     try:
         return model.model_validate_json(bytes(body).strip() or b"{}", strict=True)
     except ValidationError as error:
@@ -36,6 +41,11 @@ async def read_body(request: Request, model: type[Model]) -> Model:
             "the body isn't as it should be: see errors",
             more={"errors": [_describe(problem) for problem in problems]},
         ) from None
+
+
+def _says_json(request: Request) -> bool:
+    media_type, _, _ = request.headers.get("content-type", "").partition(";")
+    return media_type.strip().lower() == "application/json"
 
 
 def _describe(problem: ErrorDetails) -> dict[str, str]:

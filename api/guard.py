@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.problems import Problem
 from config.settings import Settings, is_loopback
 
-LOOKING = frozenset({"GET", "HEAD"})  # every other method controls
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # every other method controls
 
 
 class Guard:
@@ -19,6 +19,8 @@ class Guard:
 
     - On a loopback address the Host header has to name one: a web page elsewhere whose name was given our address
       (DNS rebinding) makes a browser ask with that name.
+    - Of web pages only our own may control: a browser sends a simple POST for any page, and says whose page it was
+      in Origin (Fetch standard) and Sec-Fetch-Site (Fetch Metadata). Others, such as curl, say neither.
     - Once a token is set, looking needs either of them, and controlling the one that may control.
     """
 
@@ -43,6 +45,11 @@ class Guard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "this API is for its own machine: ask for 127.0.0.1 or localhost, or set api_host and api_token",
             )
+        if request.method not in LOOKING and _is_of_another_site(request):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "this was asked for by a web page that isn't ours: only pages of this host and port may control",
+            )
         if self._control is None and self._read is None:
             return
         given = _given_token(request)
@@ -57,6 +64,14 @@ class Guard:
             )
         if not may_control and request.method not in LOOKING:
             raise Problem(HTTPStatus.FORBIDDEN, "this token may only look: use the one of BQ_SYNC_API_TOKEN")
+
+
+def _is_of_another_site(request: Request) -> bool:
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return True
+    origin, host = request.headers.get("origin"), request.headers.get("host", "").lower()
+    # Either scheme: TLS may end at a proxy before us.
+    return origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
 
 
 def _given_token(request: Request) -> bytes:

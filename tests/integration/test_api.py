@@ -145,6 +145,7 @@ def test_a_flush_that_goes_on(prepared: Engine) -> None:
 def test_a_refused_request_asks_nobody(prepared: Engine) -> None:
     assert_problem(call(app(prepared), "POST", "/flush", json={"tables": ["logs", "nothing"]}), 422)
     assert_problem(call(app(prepared), "POST", "/flush", headers={"Host": "evil.example"}), 421)
+    assert_problem(call(app(prepared), "POST", "/flush", headers={"Origin": "https://evil.example"}), 403)
     assert states(prepared) == {}
 
 

@@ -8,6 +8,8 @@ from starlette.applications import Starlette
 from api.app import create_app
 from tests.unit.api.client import READ_TOKEN, TOKEN, assert_problem, call, settings
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 def app() -> Starlette:
@@ -29,7 +31,23 @@ def test_a_wrong_method(app: Starlette, method: str, path: str, allowed: str) ->
 
 @pytest.mark.parametrize("body", ["{", "tables", '{"tables": ["logs"]', b"\xff", "[" * 10_000])
 def test_a_body_that_isnt_json(app: Starlette, body: str | bytes) -> None:
-    assert "isn't JSON" in assert_problem(call(app, "POST", "/flush", content=body), 400)["detail"]
+    assert "isn't JSON" in assert_problem(call(app, "POST", "/flush", content=body, headers=JSON), 400)["detail"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_a_body_that_says_it_is_json(app: Starlette, kind: str) -> None:
+    assert call(app, "POST", "/flush", content="{}", headers={"Content-Type": kind}).status_code == 503
+
+
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+def test_a_body_that_says_it_is_something_else(app: Starlette, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    problem = assert_problem(call(app, "POST", "/flush", content="{}", headers=headers), 415)
+    assert "Content-Type: application/json" in problem["detail"]
+
+
+def test_no_body_needs_no_type(app: Starlette) -> None:
+    assert call(app, "POST", "/flush").status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -132,6 +150,44 @@ def test_a_local_api_answers_to_local_names(app: Starlette, host: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8322", "127.0.0.1.evil.example", "", "[::1", "0.0.0.0"])
 def test_a_local_api_doesnt_answer_to_other_names(app: Starlette, host: str) -> None:
     assert_problem(call(app, "GET", "/status", headers={"Host": host}), 421)
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8322", "https://127.0.0.1:8322", "HTTP://127.0.0.1:8322"])
+def test_our_own_pages_may_control(app: Starlette, origin: str) -> None:
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+    assert call(app, "POST", "/flush", headers=headers).status_code == 503
+
+
+def test_our_own_page_is_one_of_the_same_host(app: Starlette) -> None:
+    headers = {"Host": "Box.example", "Origin": "https://box.example", "Authorization": f"Bearer {TOKEN}"}
+    others_reach_it = create_app(settings(api_host="0.0.0.0", api_token=TOKEN), None)
+    assert call(others_reach_it, "POST", "/flush", headers=headers).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://127.0.0.1.evil.example:8322"},
+        {"Origin": "http://127.0.0.1:3000"},
+        {"Origin": "http://localhost:8322"},
+        {"Origin": "http://127.0.0.1"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://[::1"},
+        {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://127.0.0.1:8322", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_page_of_somebody_else_controls_nothing(headers: dict[str, str], token: str | None) -> None:
+    app = create_app(settings(api_token=token), None)
+    given = {"Authorization": f"Bearer {token}"} if token else {}
+    assert "web page" in assert_problem(call(app, "POST", "/flush", headers=headers | given), 403)["detail"]
+    assert call(app, "GET", "/status", headers=headers | given).status_code == 503
+    assert call(app, "OPTIONS", "/flush", headers=headers | given).status_code == 405
 
 
 def test_an_api_that_others_reach_answers_to_any_name_with_a_token() -> None:
