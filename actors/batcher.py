@@ -1,7 +1,10 @@
 """Batcher: converts found rows and gathers them into batches, as large as backlog, line and quota let them be."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import structlog
 
 from actors.messages import (
     AppendMeasured,
@@ -20,6 +23,8 @@ from delivery.rows import Outgoing, SentRow, SentRows
 from delivery.settle import Outcome, RowRef
 from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
+
+log = structlog.get_logger(__name__)
 
 AHEAD = 2  # batches with the writer: one is sent, the next waits encoded
 
@@ -67,8 +72,7 @@ class Batcher(PipelineActor):
     def on_receive(self, message: object) -> None:
         match message:
             case RowsFound(rows):
-                for found in rows:
-                    self._convert(found)
+                self._convert(rows)
             case Tick():
                 self._tick_at = None
             case WriterReady():
@@ -81,17 +85,27 @@ class Batcher(PipelineActor):
                 self._barriers.append((len(self._waiting), message))
         self._emit()
 
-    def _convert(self, found: Found) -> None:
-        try:
-            if found.payload is None:
-                row = self._mapping.row(found.values)
+    def _convert(self, rows: Iterable[Found]) -> None:
+        bad: dict[str, list[RowRef]] = {}
+        for found in rows:
+            try:
+                row = self._as_row(found)
+            except BadRow as error:
+                bad.setdefault(str(error), []).append(RowRef(found.key, found.item))
+            except Exception as error:
+                log.error("a row could not be converted", exc_info=error)
+                reason = f"could not be converted ({type(error).__name__}): please report it"
+                bad.setdefault(reason, []).append(RowRef(found.key, found.item))
             else:
-                row = self._mapping.payload(found.key, found.payload)
-        except BadRow as bad:
-            self._marker.tell(RowsDecided((RowRef(found.key, found.item),), Outcome.FAILED, str(bad)))
-            return
-        self._waiting.append(_Waiting(row, found))
-        self._nbytes += row.nbytes
+                self._waiting.append(_Waiting(row, found))
+                self._nbytes += row.nbytes
+        for reason, guilty in bad.items():
+            self._marker.tell(RowsDecided(tuple(guilty), Outcome.FAILED, reason))
+
+    def _as_row(self, found: Found) -> Row:
+        if found.payload is None:
+            return self._mapping.row(found.values)
+        return self._mapping.payload(found.key, found.payload)
 
     def _emit(self) -> None:
         self._pass_barriers()

@@ -79,7 +79,7 @@ class BqWriter(PipelineActor):
         self._lease = lease
         self._destination = destination
         self._background = background
-        self._retries = Retries(self.actor_ref, upstream, scheduler)
+        self._retries = Retries("BqWriter", self.actor_ref, upstream, scheduler)
         self._clock = clock
         self._limits = limits
         self._backoff = backoff or Backoff()
@@ -386,8 +386,18 @@ class BqWriter(PipelineActor):
         if places:
             self.upstream.tell(RowsSettled(_refs(outgoing.take(sorted(places)))))
 
-    def _write(self, work: Callable[[Transaction], T], then: Callable[[T], None], again: Callable[[], None]) -> None:
-        """Do the work in a transaction, `then` go on with what it returned. `again` is for an error that passes."""
+    def _write(
+        self,
+        work: Callable[[Transaction], T],
+        then: Callable[[T], None],
+        again: Callable[[], None],
+        *,
+        repeatable: bool = False,
+    ) -> None:
+        """Do the work in a transaction, `then` go on with what it returned. `again` is for an error that passes.
+
+        `repeatable`: the work may be done twice, so that it doesn't matter whether a failed COMMIT happened.
+        """
         try:
             with self._ledger.transaction(self._lease) as tx:
                 value = work(tx)
@@ -396,7 +406,7 @@ class BqWriter(PipelineActor):
         except DatabaseWentBackError as back:
             self._look_up_from_now_on(RecoveryNeeded(str(back)))
         except LedgerError as error:
-            if error.outcome_unknown:
+            if error.outcome_unknown and not repeatable:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
                 self._retries.wait(f"the database: {error}", self._database_backoff, again)
@@ -410,6 +420,7 @@ class BqWriter(PipelineActor):
             lambda tx: tx.begin_lookups(),
             then=lambda _: self._end(needed),
             again=lambda: self._look_up_from_now_on(needed),
+            repeatable=True,
         )
 
     def _call(self, wrap: Callable[[T | DestinationError], object], verb: Callable[[], T]) -> None:

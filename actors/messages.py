@@ -177,6 +177,7 @@ class StateChanged:
 
     state: TableState
     reason: str | None = None
+    actor: str = ""  # who says so, of several that may each wait for something
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class LeaseGone:
     """The table is somebody else's now, or the database has forgotten that it is ours."""
 
     reason: str
+    connection_id: int | None = None  # the connection whose locks are gone, where that is the reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Pipeline(Protocol):
     def marker(self) -> Recipient: ...
 
     def stop(self) -> None:
-        """Drop it: its actors end with the message they are at, and its connection is cut."""
+        """Drop it: its actors end once they have done with their inboxes, in which no write of theirs can succeed."""
         ...
 
     def stop_finding(self) -> None:

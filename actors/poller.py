@@ -68,7 +68,7 @@ class Poller(PipelineActor):
         self._lookups = lookups
         self._lookups_from = clock.monotonic() + lookups_settle_seconds
         self._has_flag = has_flag
-        self._retries = Retries(self.actor_ref, upstream, scheduler)
+        self._retries = Retries("Poller", self.actor_ref, upstream, scheduler)
         self._backoff = backoff or Backoff.for_database()
         self._after_item: int | None = None  # where the pass has read to; None: to the end
         self._after_key: Key | None = None
@@ -156,7 +156,7 @@ class Poller(PipelineActor):
         if self._after_item is not None and (limit := self._room.page()):
             page = find_items(self._source, self._after_item, limit, self._room, self._lookups, has_flag=self._has_flag)
             self._after_item = cast("int | None", page.last)
-            self._pass_counts = self._pass_counts and not page.waits
+            self._pass_counts = self._pass_counts and all(item > self._lookups.items_to for item in page.waits)
             self._hand_on(page)
 
     def _read_keys(self) -> None:

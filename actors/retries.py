@@ -13,11 +13,13 @@ class Retries:
     """Keeps the step that an actor has to do again. The actor hands RetryDue and RetryNow over to `receive`.
 
     Args:
+        name: of the actor, for the table's state.
         actor: whose steps these are; RetryDue goes to it.
         upstream: is told that the table waits, and why, and when it no longer does.
     """
 
-    def __init__(self, actor: Recipient, upstream: Recipient, scheduler: Scheduler) -> None:
+    def __init__(self, name: str, actor: Recipient, upstream: Recipient, scheduler: Scheduler) -> None:
+        self._name = name
         self._actor = actor
         self._upstream = upstream
         self._scheduler = scheduler
@@ -31,7 +33,7 @@ class Retries:
 
     def wait(self, reason: str, backoff: Backoff, step: Step) -> None:
         """After a failure that passes by itself: say why nothing goes on, and do the step after backoff."""
-        self._upstream.tell(StateChanged(TableState.WAITING, reason))
+        self._upstream.tell(StateChanged(TableState.WAITING, reason, self._name))
         self.later(backoff.next(), step)
 
     def later(self, seconds: float, step: Step) -> None:
@@ -44,7 +46,7 @@ class Retries:
         """The first success ends the backoff."""
         if backoff.attempts:
             backoff.reset()
-            self._upstream.tell(StateChanged(TableState.RUNNING))
+            self._upstream.tell(StateChanged(TableState.RUNNING, actor=self._name))
 
     def receive(self, message: RetryDue | RetryNow) -> None:
         if isinstance(message, RetryNow) or message.delay == self._delays:

@@ -58,7 +58,7 @@ class Room:
         """Take in rows that are to be sent."""
         for row in found:
             nbytes = row.nbytes + ROW_BYTES
-            self._row_bytes += (nbytes - self._row_bytes) / 100
+            self._row_bytes = max(nbytes, self._row_bytes + (nbytes - self._row_bytes) / 100)  # up at once, down slowly
             self._keys[row.key] = _Held(row.item, nbytes)
             self._nbytes += nbytes
             if row.item is not None:

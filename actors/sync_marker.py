@@ -44,7 +44,7 @@ class SyncMarker(PipelineActor):
         self._backoff = backoff or Backoff.for_database()
         self._work: deque[Work] = deque()
         self._steps: Iterator[Step] | None = None  # of the first piece of work
-        self._retries = Retries(self.actor_ref, upstream, scheduler)
+        self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler)
         self._ended = False
         self._log = structlog.get_logger(__name__).bind(table=lease.table)
 

@@ -4,7 +4,6 @@ The only actor that may block: each of its calls has a deadline, and until they 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
@@ -85,12 +84,14 @@ class TableOwner(SupervisedActor):
         self._backoff = backoff or Backoff()
         self._database_backoff = database_backoff or Backoff.for_database()
         self._lease: Lease | None = None
+        self._lost_connection: int | None = None  # whose lock we held when the lease was found to be gone
         self._opened: Table | None = None
         self._pipeline: Pipeline | None = None
         self._generation = 0
         self._attempt = 0
         self._next_rows: int | None = None
         self._noted: StateChanged | None = None
+        self._waiting: dict[str, str] = {}  # which actors of the pipeline wait, and for what
         self._failures: list[float] = []
         self._sent = 0  # rows, by this process
         self._flushes: dict[int, int] = {}  # command: rows sent before it
@@ -108,7 +109,7 @@ class TableOwner(SupervisedActor):
                     self._from_pipeline(self._pipeline, inner)
             case LeaseGone() if self._stopping:
                 self._end()
-            case LeaseGone(reason) if self._lease is not None:
+            case LeaseGone(reason, connection_id) if self._lease and connection_id == self._lease.connection_id:
                 self._stand_by(reason)
             case Flush(command_id):
                 self._flush(command_id)
@@ -121,23 +122,24 @@ class TableOwner(SupervisedActor):
                 self._sent += sent
                 if sent:
                     self._backoff.reset()
+                self._note_running()
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)
-            case StateChanged():
-                self._note(message)
+            case StateChanged(state, reason, actor):
+                self._actor_waits(actor, reason if state is TableState.WAITING else None)
             case LookupPassDone():
                 self._end_lookups(pipeline)
             case Flushed(command_id):
-                self._flushed(command_id)
+                self._flushed(pipeline, command_id)
             case RecoveryNeeded(reason, next_rows, blocked, probe_after):
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
                 self._wait(state, reason, probe_after if blocked else self._backoff.next())
             case LeaseGone(reason):
-                self._stand_by(reason)
+                self._lease_lost(reason)
             case ChildFailed(actor, error):
                 self._child_failed(actor, error)
 
@@ -155,6 +157,10 @@ class TableOwner(SupervisedActor):
                 self._note_standby()
                 self._later(STANDBY_SECONDS)
                 return
+            if connection_id == self._lost_connection:
+                # The lock was ours all the time, so no other owner can have changed the token: a backup was restored.
+                self._log.warning("the lease changed under our lock: every waiting row is looked up before it is sent")
+                self._lookup_first = True
             lease = Lease(self._table, new_token(), connection_id)
             self._grant(lease)  # every transaction under an older one is refused from here on
             self._lease = lease
@@ -162,7 +168,7 @@ class TableOwner(SupervisedActor):
             self._adopt_commands(lease)
             self._opened = self._open_table()
             appended, lookups = self._opened.recover(lease, self._lookup_first)
-            self._lookup_first = False
+            self._lookup_first, self._lost_connection = False, None
             self._start(self._opened, Start(lease, appended, lookups, self._next_rows))
         except TableBlockedError as blocked:
             self._log.error("table blocked", problems=blocked.problems)
@@ -174,7 +180,9 @@ class TableOwner(SupervisedActor):
         except (LedgerError, SourceError) as error:
             self._wait(TableState.WAITING, f"the database: {error}", self._database_backoff.next())
         except LeaseLost as lost:
-            self._stand_by(str(lost))
+            self._lease_lost(str(lost))
+        except Exception as error:  # noqa: BLE001  one table's trouble, whatever it is, is no other table's
+            self._child_failed(type(self).__name__, error)
 
     def _start(self, opened: Table, start: Start) -> None:
         self._database_backoff.reset()
@@ -190,6 +198,7 @@ class TableOwner(SupervisedActor):
 
     def _drop_pipeline(self) -> None:
         self._generation += 1
+        self._waiting.clear()
         pipeline, self._pipeline = self._pipeline, None
         opened, self._opened = self._opened, None
         if pipeline is not None:
@@ -202,6 +211,11 @@ class TableOwner(SupervisedActor):
         self._log.warning("not carrying rows", state=state.value, reason=reason, retry_in=round(seconds, 1))
         self._note(StateChanged(state, reason))
         self._later(seconds)
+
+    def _lease_lost(self, reason: str) -> None:
+        """The database knows our lease no longer. If our lock is still there, a backup was restored under it."""
+        self._lost_connection = self._lease.connection_id if self._lease is not None else None
+        self._stand_by(reason)
 
     def _stand_by(self, reason: str) -> None:
         """Whoever took the table over has it now; it is never just taken back."""
@@ -242,8 +256,21 @@ class TableOwner(SupervisedActor):
             with self._ledger.transaction(self._lease) as tx:
                 tx.note_state(state.state, state.reason, error=trouble)
         except (LedgerError, LeaseLost) as error:
-            self._noted = None  # written at the next change; whoever looks sees the database's own trouble
+            self._noted = None  # written when the next rows are settled, or the state changes
             self._log.warning("could not write the table's state", state=state.state.value, reason=str(error))
+
+    def _actor_waits(self, actor: str, reason: str | None) -> None:
+        """An actor waits for something, or (None) no longer does; the table runs when none waits."""
+        self._waiting.pop(actor, None)
+        if reason is None:
+            self._note_running()
+        else:
+            self._waiting[actor] = reason
+            self._note(StateChanged(TableState.WAITING, reason))
+
+    def _note_running(self) -> None:
+        reason = next(iter(self._waiting.values()), None)
+        self._note(StateChanged(TableState.RUNNING if reason is None else TableState.WAITING, reason))
 
     def _end_lookups(self, pipeline: Pipeline) -> None:
         if self._lease is None:
@@ -253,7 +280,7 @@ class TableOwner(SupervisedActor):
                 lookups = tx.end_lookups()
         except (LedgerError, LeaseLost) as error:
             self._log.warning("could not end the look-ups", reason=str(error))
-            return  # rows are looked up for longer than needed; the next pipeline tries again
+            return  # rows are looked up for longer than needed; the next pass tries again
         self._log.info("every waiting row was looked up; rows are sent directly again")
         pipeline.poller.tell(LookupsChanged(lookups))
 
@@ -268,7 +295,8 @@ class TableOwner(SupervisedActor):
                     return
         except (LedgerError, LeaseLost) as error:
             self._log.warning("could not take a command", command=command_id, reason=str(error))
-            return
+            if isinstance(error, LeaseLost) or not error.outcome_unknown:
+                return
         self._flushes[command_id] = self._sent
         if self._pipeline is not None:
             for actor in (self._pipeline.poller, self._pipeline.writer, self._pipeline.marker):
@@ -283,8 +311,8 @@ class TableOwner(SupervisedActor):
             for command_id in tx.taken_commands():
                 self._flushes.setdefault(command_id, self._sent)
 
-    def _flushed(self, command_id: int) -> None:
-        before = self._flushes.pop(command_id, None)
+    def _flushed(self, pipeline: Pipeline, command_id: int) -> None:
+        before = self._flushes.get(command_id)
         if before is None or self._lease is None:
             return
         try:
@@ -292,6 +320,9 @@ class TableOwner(SupervisedActor):
                 tx.finish_command(command_id, {"flushedCount": self._sent - before})
         except (LedgerError, LeaseLost) as error:
             self._log.warning("could not write down a command's result", command=command_id, reason=str(error))
+            pipeline.poller.tell(Flush(command_id))  # it comes through again
+        else:
+            del self._flushes[command_id]
 
     # the end
 
@@ -308,6 +339,5 @@ class TableOwner(SupervisedActor):
         self._note(StateChanged(TableState.STOPPED))
         if self._lease is not None:
             self._lease = None
-            with suppress(LedgerError):
-                self._locks.release(self._table)
+            self._locks.release(self._table)
         self._stopped()

@@ -112,9 +112,9 @@ class Worker:
                 log.warning("stopped in the middle; the next start recovers", table=table)
         self._locks.close()
 
-    def _locks_lost(self, reason: str) -> None:
+    def _locks_lost(self, connection_id: int, reason: str) -> None:
         for owner in self._owners.values():
-            owner.tell(LeaseGone(reason))
+            owner.tell(LeaseGone(reason, connection_id))
 
     def _waiting_commands(self, tables: Sequence[str]) -> Sequence[Command]:
         try:

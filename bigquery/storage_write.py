@@ -19,6 +19,7 @@ from delivery.rows import Encoded, SentRows
 from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 
+SLOWEST_BYTES_PER_SECOND = 16_000  # a large row on a slow line is given the time that it takes
 CALL_SECONDS = 30.0  # deadline of creating and finalizing a stream
 MissingValueInterpretation = AppendRowsRequest.MissingValueInterpretation
 TRACE_ID = f"bq-sync:{VERSION}"
@@ -121,4 +122,4 @@ class StorageWrite:
                 request.default_missing_value_interpretation = MissingValueInterpretation.DEFAULT_VALUE
                 call = AppendCall(self._client, stream, self._idle_seconds)
                 self._call, self._call_is_for = call, wanted
-        return call.ask(request, self._deadline_seconds)
+        return call.ask(request, self._deadline_seconds + batch.nbytes / SLOWEST_BYTES_PER_SECOND)

@@ -27,7 +27,7 @@ class Engines:
 def connect(url: str | URL, *, connections: int = 5) -> Engine:
     """An engine for transactions; nothing is connected yet.
 
-    Up to `connections` are open at once; one that was idle for half the server's patience is made anew.
+    Up to `connections` are open at once; each is made anew before the server's patience with an idle one can end.
     """
     return create_engine(
         _with_utf8(url),

@@ -30,14 +30,16 @@ class Locks:
 
     Args:
         engine: opens the connection (`database.engine.connect_unpooled`).
-        on_lost: called with the reason, from the pinging thread or within `take`; it mustn't call back.
+        on_lost: called with the connection's id and the reason, from the pinging thread or within `take`; it mustn't
+            call back.
     """
 
-    def __init__(self, engine: Engine, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, on_lost: Callable[[int, str], None]) -> None:
         self._engine = engine
         self._on_lost = on_lost
         self._mutex = threading.Lock()
         self._connection: Connection | None = None
+        self._connection_id = 0
         self._closed = threading.Event()
         threading.Thread(target=self._keep_alive, name="locks", daemon=True).start()
 
@@ -54,18 +56,18 @@ class Locks:
             try:
                 connection = self._connection = self._connection or self._engine.connect()
                 name = {"name": self._name(table)}
-                mine = connection.scalar(text("SELECT CONNECTION_ID()"))
+                mine = self._connection_id = int(connection.scalar(text("SELECT CONNECTION_ID()")))
                 holder = connection.scalar(text("SELECT IS_USED_LOCK(:name)"), name)
                 # Asked first, since GET_LOCK counts: a lock taken twice has to be freed twice.
                 if holder == mine or (
                     holder is None and connection.scalar(text("SELECT GET_LOCK(:name, 0)"), name) == 1
                 ):
-                    return int(mine)
+                    return mine
                 return None
             except SQLAlchemyError as error:
                 if self._connection is not None:
                     self._drop()
-                    self._on_lost(explain(error))  # the other tables' locks were on it too
+                    self._on_lost(self._connection_id, explain(error))  # the other tables' locks were on it too
                 raise LedgerError(explain(error), outcome_unknown=True) from error
 
     def release(self, table: str) -> None:
@@ -93,7 +95,7 @@ class Locks:
                 lost = self._ping()
             if lost:
                 log.warning("lost the connection that holds the locks", reason=lost)
-                self._on_lost(lost)
+                self._on_lost(self._connection_id, lost)
 
     def _ping(self) -> str | None:
         if self._connection is None:

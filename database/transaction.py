@@ -166,11 +166,10 @@ class SqlTransaction:
         return Lookups() if row is None else Lookups(bool(row[0]), row[1])
 
     def begin_lookups(self) -> None:
-        self._update_table(lookup_first=True)
+        self._update_table(lookup_first=True, lookup_items_to=self._last_item())
 
     def end_lookups(self) -> Lookups:
-        last = self._connection.scalar(select(func.max(queue.c.id))) or 0
-        self._update_table(lookup_first=False, lookup_items_to=func.greatest(table.c.lookup_items_to, last))
+        self._update_table(lookup_first=False, lookup_items_to=self._last_item())
         return self.lookups()
 
     # what an operator sees and asks for
@@ -196,6 +195,10 @@ class SqlTransaction:
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
         done = {"state": "done", "ended_at": _NOW, "result": json.dumps(result)}
         self._connection.execute(update(command).where(command.c.id == command_id).values(done))
+
+    def _last_item(self) -> ColumnElement[int]:
+        """The last item that the look-ups concern, however far back the database went."""
+        return func.greatest(table.c.lookup_items_to, self._connection.scalar(select(func.max(queue.c.id))) or 0)
 
     def _inserted(self, statement: object) -> int:
         key = self._connection.execute(statement).inserted_primary_key  # type: ignore[call-overload]  # any insert

@@ -51,12 +51,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page holds. `last`: where the next begins; None: this was the end. `waits`: some items have to wait."""
+    """What a page holds. `last`: where the next begins; None: this was the end. `waits`: the items that wait."""
 
     found: tuple[Found, ...]
     decided: tuple[Decided, ...]
     last: Key | None
-    waits: bool = False
+    waits: tuple[int, ...] = ()
 
 
 class InFlight(Protocol):
@@ -78,7 +78,7 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     inserts = source.inserts_of(candidates) if candidates else {}
     verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates}
     to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND]
-    # Read last, so that no row is sent whose item was committed before its values were read.
+    # Read last, since most may be left to their items. An item that is committed meanwhile finds its key in flight.
     rows = source.rows(to_send) if to_send else {}
     return Page(
         found=tuple(
@@ -109,7 +109,7 @@ def find_items(
     rows = source.rows(wanted) if wanted else {}
     found: dict[Key, Found] = {}
     decided: list[Decided] = []
-    waits = False
+    waits: list[int] = []
     for entry in queued:
         item, key = entry.item, keys.get(entry.item.id)
         if key is None:
@@ -126,7 +126,7 @@ def find_items(
         if verdict is Verdict.SEND and row is not None and row.settling and entry.payload is None:
             verdict = Verdict.WAIT
         if verdict is Verdict.WAIT:
-            waits = True
+            waits.append(item.id)
         elif verdict is Verdict.SEND:
             values = () if row is None or entry.payload is not None else row.values
             suspect = lookups.first or item.id <= lookups.items_to
@@ -135,7 +135,7 @@ def find_items(
             outcome, reason = _OUTCOMES[verdict]
             decided.append(Decided(RowRef(key, item.id), outcome, reason))
     last = page[-1].item.id if len(page) == limit else None
-    return Page(tuple(found.values()), tuple(decided), last, waits)
+    return Page(tuple(found.values()), tuple(decided), last, tuple(waits))
 
 
 def _with_page(

@@ -82,7 +82,7 @@ class Lookups:
     """When rows have to be looked up before they are sent: fact 8.
 
     `first`: the database went back in time, and not every waiting row has been looked up since. `items_to` stays
-    for ever: an item up to this id may have been sent in the time that was lost, whenever it is retried.
+    for ever: an item up to this id was there by then, and may have been sent in the time that was lost.
     """
 
     first: bool = False

@@ -213,7 +213,8 @@ class MemoryTransaction:
 
     def begin_lookups(self) -> None:
         self._operate()
-        self._db.lookups = replace(self._db.lookups, first=True)
+        last = max(self._db.items, default=0)
+        self._db.lookups = Lookups(first=True, items_to=max(self._db.lookups.items_to, last))
 
     def end_lookups(self) -> Lookups:
         self._operate()

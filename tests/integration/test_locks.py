@@ -19,7 +19,9 @@ class Worker:
 
     def __init__(self, url: str) -> None:
         self.heard = Listener()
-        self.locks = Locks(connect_unpooled(url), self.heard.tell)
+        self.locks = Locks(
+            connect_unpooled(url), lambda connection_id, reason: self.heard.tell((connection_id, reason))
+        )
 
     def take(self, table: str = "logs") -> int | None:
         return self.locks.take(table)

@@ -163,6 +163,14 @@ def test_a_bad_row_fails_alone() -> None:
     assert world.batches() == [(1, 3)]
 
 
+def test_a_row_whose_conversion_fails_unforeseen_fails_alone() -> None:
+    world = World()
+    world.tell(RowsFound((Found(1, values=(1, "some")), Found(2, values=(2,)))))  # a value is missing: a bug of ours
+    failed = world.marker.take_one(RowsDecided)
+    assert (failed.rows, failed.outcome) == ((RowRef(2),), Outcome.FAILED)
+    assert world.batches() == [(1,)]
+
+
 def test_a_bad_payload_fails_alone() -> None:
     world = World()
     world.tell(RowsFound((Found(1, item=7, payload="no JSON"), Found(2, item=8, payload=payload("some")))))

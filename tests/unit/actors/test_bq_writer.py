@@ -193,7 +193,7 @@ def test_a_batch_that_was_refused_for_now_is_repeated_as_it_is() -> None:
     world = World()
     world.bigquery.faults.extend([Answered(UNAVAILABLE)] * 20)
     world.send(1, 2)
-    assert world.upstream.take_one(StateChanged) == StateChanged(TableState.WAITING, UNAVAILABLE.reason)
+    assert world.upstream.take_one(StateChanged) == StateChanged(TableState.WAITING, UNAVAILABLE.reason, "BqWriter")
     world.send(3)
     world.advance(20 * 300)
     assert world.appended() == [(1, 2), (3,)]

@@ -31,7 +31,12 @@ class World:
     """A Poller between stand-ins, which tell it that rows are settled when a test says so."""
 
     def __init__(
-        self, lookup_first: bool = False, most_rows: int = 100, appended: tuple[Key, ...] = (), settle: float = 0.0
+        self,
+        lookup_first: bool = False,
+        most_rows: int = 100,
+        appended: tuple[Key, ...] = (),
+        settle: float = 0.0,
+        items_to: int = 0,
     ) -> None:
         self.db = MemoryDatabase()
         self.source = MemorySource(self.db)
@@ -46,7 +51,7 @@ class World:
             self.scheduler,
             self.db.clock,
             POLL_SECONDS,
-            Lookups(first=lookup_first),
+            Lookups(first=lookup_first, items_to=items_to),
             settle,
         )
 
@@ -235,8 +240,15 @@ def test_look_ups_end_at_once_where_nothing_waits() -> None:
     assert len(world.upstream.take(LookupPassDone)) == 1
 
 
-def test_look_ups_dont_end_while_an_item_waits() -> None:
+def test_an_item_that_came_after_the_look_ups_began_doesnt_keep_them_going() -> None:
     world = World(lookup_first=True)
+    world.db.add_item(1)  # for its row
+    world.tick()
+    assert len(world.upstream.take(LookupPassDone)) == 1
+
+
+def test_look_ups_dont_end_while_an_item_waits() -> None:
+    world = World(lookup_first=True, items_to=1)
     item = world.db.add_item(1)  # for its row
     world.tick()
     assert world.upstream.take(LookupPassDone) == []

@@ -331,10 +331,44 @@ def test_it_never_just_takes_a_lost_lease_back() -> None:
 
 def test_a_lost_connection_of_the_locks_ends_the_pipeline_too() -> None:
     world = World().start()
-    world.tell(LeaseGone("the connection that holds the locks is gone"))
+    world.tell(LeaseGone("the connection that holds the locks is gone", connection_id=1))
     assert not world.runs
     world.advance(STANDBY_SECONDS)
     assert world.runs
+
+
+def test_the_loss_of_a_connection_that_held_an_earlier_lease_is_no_news() -> None:
+    world = World().start()
+    world.tell(LeaseGone("the connection that held the locks is gone", connection_id=7))
+    assert world.runs
+
+
+def test_a_lease_that_changed_under_our_own_lock_means_that_a_backup_was_restored() -> None:
+    world = World().start()
+    world.from_pipeline(LeaseGone("another token stands in the lease"))
+    world.advance(STANDBY_SECONDS)
+    assert [lookup_first for _, lookup_first in world.table.recovered] == [False, True]
+
+
+def test_whatever_goes_wrong_with_one_table_is_tried_again() -> None:
+    world = World()
+    world.opening = KeyError("a bug")
+    world.start()
+    assert not world.runs
+    assert world.given_up == []
+    world.opening = None
+    world.advance(60)
+    assert world.runs
+
+
+def test_a_table_runs_when_none_of_its_actors_waits() -> None:
+    world = World().start()
+    world.from_pipeline(StateChanged(TableState.WAITING, "no network", "BqWriter"))
+    world.from_pipeline(StateChanged(TableState.WAITING, "the database: a hiccup", "Poller"))
+    world.from_pipeline(StateChanged(TableState.RUNNING, actor="Poller"))
+    assert (world.db.state, world.db.reason) == ("waiting", "no network")
+    world.from_pipeline(StateChanged(TableState.RUNNING, actor="BqWriter"))
+    assert (world.db.state, world.db.reason) == ("running", None)
 
 
 def test_a_dead_actor_means_recovery_after_a_growing_delay() -> None:

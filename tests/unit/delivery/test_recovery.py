@@ -118,7 +118,7 @@ def test_a_count_above_the_ledgers_end_means_that_the_database_went_back(world: 
     world.batch(BEGUN, 0, 1, 2)
     world.recover()
     assert world.db.states() == [APPENDED]
-    assert world.db.lookups == Lookups(first=True)
+    assert world.db.lookups.first
 
 
 def test_a_refused_batch_is_no_part_of_the_ledgers_end(world: World) -> None:
