@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal_column, select, text
+from sqlalchemy.exc import DBAPIError
 
-from config.settings import Settings
+from config.settings import Settings, TableSettings
 from database.counting import NONE, Count, count_items, oldest_item
-from database.flagged import DECIDING, Flagged, UnpreparedError, count_flagged, find_flagged
+from database.failures import explain
+from database.flagged import DECIDING, UnpreparedError, count_flagged, find_flagged
 from database.locks import lock_name
 from database.schema import metadata
 from database.schema import table as notes
@@ -52,7 +54,7 @@ class TableStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How all tables fare. `read_at` is the database's clock; `problems` names what it lacks, each with the fix."""
+    """How all tables fare. `read_at` is the database's clock; `problems` names what it lacks or doesn't let us read."""
 
     read_at: datetime
     tables: Mapping[str, TableStatus]
@@ -97,13 +99,8 @@ def read_status(engine: Engine, settings: Settings) -> Status:
         problems: list[str] = []
         for name, table in settings.tables.items():
             status = _noted(noted.get(name))
-            try:
-                flagged = find_flagged(connection, name, table, settings.zone)
-            except UnpreparedError as error:
-                problems.append(str(error))
-                tables[name] = replace(status, state=UNPREPARED, reason=str(error))
-            else:
-                tables[name] = _counted(connection, name, flagged, read_at, status)
+            tables[name], wrong = _read_table(connection, name, table, settings.zone, read_at, status)
+            problems += wrong
         return Status(read_at, tables, tuple(problems))
 
 
@@ -128,25 +125,38 @@ def _noted(row: Row[Any] | None) -> TableStatus:
     )
 
 
-def _counted(
-    connection: Connection, name: str, flagged: Flagged | None, now: datetime, status: TableStatus
-) -> TableStatus:
+def _read_table(
+    connection: Connection, name: str, settings: TableSettings, zone: tzinfo | None, now: datetime, noted: TableStatus
+) -> tuple[TableStatus, list[str]]:
+    """How the table fares, and what is wrong with it: it lacks something, or its rows can't be counted."""
+    try:
+        flagged = find_flagged(connection, name, settings, zone)
+    except UnpreparedError as error:
+        return replace(noted, state=UNPREPARED, reason=str(error)), [str(error)]
     items = {status: count_items(connection, name, status) for status in ItemStatus}
-    pending, oldest = items[ItemStatus.PENDING], [oldest_item(connection, name)]
-    if flagged is not None:
-        deciding = sum(items[status].rows for status in DECIDING)
-        rows, oldest_row = count_flagged(connection, flagged, deciding)
-        pending, oldest = pending + rows, [*oldest, oldest_row]
+    deciding = sum(items[status].rows for status in DECIDING)
+    try:
+        rows, oldest_row = (NONE, None) if flagged is None else count_flagged(connection, flagged, deciding)
+        problems = []
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        # Somebody locks this table, or took our right on it; the others can be told all the same.
+        rows, oldest_row = Count(0, is_estimate=True), None
+        problems = [f"{name}: its rows can't be counted: {explain(error)}"]
+    oldest = (oldest_item(connection, name), oldest_row)
     lock = lock_name(connection.engine.url.database or "", name)
-    return replace(
-        status,
+    status = replace(
+        noted,
+        reason="; ".join(filter(None, [noted.reason, *problems])) or None,
         owner_alive=connection.scalar(select(func.is_used_lock(lock))) is not None,
-        pending=pending,
+        pending=items[ItemStatus.PENDING] + rows,
         syncing=items[ItemStatus.SYNCING],
         completed=items[ItemStatus.COMPLETED],
         failed=items[ItemStatus.FAILED],
         oldest_pending_age_seconds=max(((now - at).total_seconds() for at in oldest if at), default=None),
     )
+    return status, problems
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -211,6 +211,32 @@ def test_a_column_that_isnt_there(connection: Connection) -> None:
     assert lacking(connection.engine, age_column="made") == "logs: the table has no column made: correct its settings"
 
 
+def test_a_table_that_somebody_has_locked_is_a_problem_of_that_table_alone(connection: Connection) -> None:
+    add_rows(connection, 2)
+    add_items(connection, "pending", 99)
+    connection.execute(
+        text("CREATE TABLE names (name VARCHAR(20) PRIMARY KEY, synced BOOLEAN DEFAULT 0, KEY (synced))")
+    )
+    connection.execute(text("INSERT INTO names (name) VALUES ('a')"))
+    connection.commit()
+    logs = settings().tables["logs"]
+    names = logs.model_copy(update={"primary_key": "name", "age_column": None})
+    both = settings().model_copy(update={"tables": {"logs": logs, "names": names}})
+
+    with connection.engine.connect() as other:
+        other.execute(text("LOCK TABLES logs WRITE"))
+        try:
+            status = read_status(connection.engine, both)
+        finally:
+            other.execute(text("UNLOCK TABLES"))
+
+    (problem,) = status.problems
+    assert problem == "logs: its rows can't be counted: a lock wasn't free in time (error 1205)"
+    assert (status.tables["logs"].state, status.tables["logs"].reason) == ("stopped", problem)
+    assert status.tables["logs"].pending == Count(1, is_estimate=True)  # its items
+    assert status.tables["names"] == TableStatus("stopped", pending=Count(1))
+
+
 def test_a_command_waits_until_it_is_withdrawn(connection: Connection) -> None:
     ids = request(connection, CommandKind.FLUSH, ["logs", "summaries"])
     assert [(command.id, command.table, command.kind) for command in waiting(connection, ["logs"])] == [
