@@ -184,9 +184,16 @@ def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[Sou
 
 
 def run_worker(
-    settings: Settings, tables: tuple[str, ...] = (), lookup_first: bool = False, opener: Opener | None = None
+    settings: Settings,
+    tables: tuple[str, ...] = (),
+    lookup_first: bool = False,
+    opener: Opener | None = None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> int:
     """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs. `opener`: see Worker.
+
+    Args:
+        stopping: called when it begins to stop; what else the process holds has the same 4 s, not the time after them.
 
     Returns:
         The exit code: 0 after a signal; 1 when a table failed so often that the process should be started anew.
@@ -206,11 +213,13 @@ def run_worker(
     if not settings.enabled:
         log.warning("bq-sync is disabled and sends nothing: set BQ_SYNC_ENABLED=true, or enabled: true in the file")
         ended.wait()
+        stopping()
         return 0
     save_memory()
     worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener)
     worker.start()
     ended.wait()
+    stopping()
     for reason in failures:
         log.error("the process ends, to be started anew", reason=reason)
     worker.stop()

@@ -52,9 +52,10 @@ class ApiServer:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self, ended: Callable[[], None]) -> None:
-        """`ended` is called when it serves no more, whatever the cause."""
+        """Serve from now on. `ended` is called when it serves no more, whatever the cause."""
         self._thread = threading.Thread(target=self._serve, args=(ended,), name="api", daemon=True)
         self._thread.start()
+        log.info("the API listens", url=self.url)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -96,7 +97,6 @@ def run_api(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.start(ended.set)
-    log.info("the API listens", url=server.url)
     if not settings.enabled:
         log.warning(DISABLED.reasons[0])
     ended.wait()

@@ -12,11 +12,18 @@ from config.settings import Settings
 def run_both(settings: Settings, lookup_first: bool) -> int:
     """Until SIGTERM or SIGINT, or until one of them ends by itself, which makes the exit code 1.
 
+    Both stop at the same time: one after the other, they would take longer than the 5 s after which honcho kills.
+
     Raises:
         SettingsError: as `api.serve.make_server` and `actors.worker.run_worker`.
     """
     server = make_server(settings)
+    server_stop = threading.Thread(target=server.stop, name="api-stop", daemon=True)
     stopping, died = threading.Event(), threading.Event()
+
+    def stop_server() -> None:
+        stopping.set()
+        server_stop.start()
 
     def ended() -> None:
         if not stopping.is_set():
@@ -24,7 +31,6 @@ def run_both(settings: Settings, lookup_first: bool) -> int:
             os.kill(os.getpid(), signal.SIGTERM)  # the worker's own way to stop
 
     server.start(ended)
-    code = run_worker(settings, lookup_first=lookup_first)
-    stopping.set()
-    server.stop()
+    code = run_worker(settings, lookup_first=lookup_first, stopping=stop_server)
+    server_stop.join()
     return 1 if died.is_set() else code

@@ -194,6 +194,8 @@ def test_as_shipped_the_api_starts_and_says_that_bq_sync_is_disabled() -> None:
 @pytest.mark.parametrize("command", ["worker", "run"])
 def test_as_shipped_the_worker_says_so_and_stays(command: str) -> None:
     with bq_sync(command) as process:
+        if command == "run":
+            assert "url" in logged(process)
         assert "BQ_SYNC_ENABLED=true" in logged(process)["event"]
         assert seconds_to_stop(process, signal.SIGTERM) < 4
 
@@ -213,28 +215,28 @@ def test_a_port_that_is_taken_is_a_wrong_setting() -> None:
     assert "BQ_SYNC_API_PORT" in done.stderr
 
 
-def test_it_stops_in_time_while_a_request_hangs(prepared: Engine, database_url: str) -> None:
+@pytest.mark.parametrize(("command", "hanging"), [("api", 1), ("run", 4)])  # a request; and the owner of each table
+def test_it_stops_in_time_while_everything_hangs(
+    prepared: Engine, database_url: str, command: str, hanging: int
+) -> None:
     waits = text(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%'"
     )
-    environment = {"BQ_SYNC_ENABLED": "true", "BQ_SYNC_DATABASE_URL": database_url}
-    with (
-        bq_sync("api", **environment) as process,
-        prepared.connect() as locker,
-        ThreadPoolExecutor(1) as client,
-        socket.socket() as half_a_request,
-    ):
-        url = logged(process)["url"]
-        half_a_request.connect((httpx.URL(url).host, httpx.URL(url).port))
-        half_a_request.sendall(b"POST /api/bq-sync/flush HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
-        locker.execute(text("LOCK TABLES bq_sync_table WRITE"))
+    nowhere = {"BIGQUERY_EMULATOR_HOST": "127.0.0.1:1", "BQ_SYNC_STORAGE_ENDPOINT": "127.0.0.1:1"}
+    environment = {"BQ_SYNC_ENABLED": "true", "BQ_SYNC_DATABASE_URL": database_url, **nowhere}
+    with prepared.connect() as locker, ThreadPoolExecutor(1) as client, socket.socket() as half_a_request:
+        locker.execute(text("LOCK TABLES bq_sync_table WRITE, bq_sync_lease WRITE"))
+        with bq_sync(command, **environment) as process:
+            url = logged(process)["url"]
+            half_a_request.connect((httpx.URL(url).host, httpx.URL(url).port))
+            half_a_request.sendall(b"POST /api/bq-sync/flush HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
 
-        def ask() -> None:
-            with suppress(httpx.HTTPError):
-                httpx.get(f"{url}/api/bq-sync/status", timeout=20)
+            def ask() -> None:
+                with suppress(httpx.HTTPError):
+                    httpx.get(f"{url}/api/bq-sync/status", timeout=20)
 
-        client.submit(ask)
-        while not locker.scalar(waits):
-            assert process.poll() is None
-        assert seconds_to_stop(process, signal.SIGTERM) < 4
+            client.submit(ask)
+            while locker.scalar(waits) < hanging:
+                assert process.poll() is None
+            assert seconds_to_stop(process, signal.SIGTERM) < 4
         locker.execute(text("UNLOCK TABLES"))
