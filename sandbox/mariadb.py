@@ -150,15 +150,14 @@ class MariaDB:
 
     def _install(self) -> None:
         """Make the data directory, and the file that makes the user at each start."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "tmp").mkdir(parents=True, exist_ok=True)
         command = [
             find_program("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={self._data}",
             "--skip-test-db",
             "--skip-name-resolve",
-            *_as_root(),
-            LOG_FILE_SIZE,
+            *self._own_options(),
         ]
         # In a session of its own: Ctrl-C is the caller's business.
         done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
@@ -168,6 +167,10 @@ class MariaDB:
             f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
         )
+
+    def _own_options(self) -> list[str]:
+        # A server that starts removes the temporary tables of all others that share its tmpdir.
+        return [f"--tmpdir={self.directory / 'tmp'}", LOG_FILE_SIZE, *_as_root()]
 
     @property
     def _init_file(self) -> Path:
@@ -185,8 +188,7 @@ class MariaDB:
             "--skip-name-resolve",
             "--character-set-server=utf8mb4",
             "--innodb-buffer-pool-size=64M",
-            *_as_root(),
-            LOG_FILE_SIZE,
+            *self._own_options(),
             *(_option(name, value) for name, value in self._options.items()),
         ]
         self._child = Child("MariaDB", command, self.directory / "mariadb.log")
