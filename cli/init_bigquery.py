@@ -1,8 +1,5 @@
 """`bq-sync init-bigquery`: prints what is made and what exists."""
 
-from contextlib import closing
-
-from bigquery.connect import connect
 from cli.findings import FindingsPrinter
 from config.settings import Settings
 from operations.findings import Level
@@ -15,5 +12,5 @@ def run_init(settings: Settings) -> int:
     Raises:
         SettingsError: there are no credentials that can be used.
     """
-    with closing(connect(settings)) as clients, FindingsPrinter() as printer:
-        return int(init_bigquery(settings, clients, printer.report, printer.doing) is Level.ERROR)
+    with FindingsPrinter() as printer:
+        return int(init_bigquery(settings, printer.report, printer.doing) is Level.ERROR)

@@ -1,9 +1,11 @@
 """`bq-sync init-bigquery`: makes dataset and shipped tables where they are missing, and changes nothing else."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
 
-from bigquery.connect import Clients
+from bigquery.connect import connect
 from bigquery.metadata import create_dataset, create_table, read_table
 from bigquery.probe import dataset_location, is_missing
 from bigquery.tables import SHIPPED
@@ -15,17 +17,28 @@ from operations.check_bigquery import MAY_WRITE, THEN_AGAIN, WHERE, BigQuerySide
 from operations.findings import Doing, Finding, Level, Report, error, ok
 
 
-def init_bigquery(settings: Settings, clients: Clients, report: Report, doing: Doing = lambda _step: None) -> Level:
+def init_bigquery(
+    settings: Settings,
+    report: Report,
+    doing: Doing = lambda _step: None,
+    environment: Mapping[str, str] = os.environ,
+) -> Level:
     """Make what is missing, and compare what is there with the settings.
+
+    Args:
+        environment: where an emulator's address is looked for.
 
     Returns:
         The worst level found; Level.ERROR where a configured table isn't there, or can't take the rows.
+
+    Raises:
+        SettingsError: there are no credentials that can be used.
     """
-    side = BigQuerySide(settings, clients, Asking(doing))
     worst = Level.OK
-    for finding in _findings(side):
-        report(finding)
-        worst = max(worst, finding.level)
+    with closing(connect(settings, environment)) as clients:
+        for finding in _findings(BigQuerySide(settings, clients, Asking(doing))):
+            report(finding)
+            worst = max(worst, finding.level)
     return worst
 
 

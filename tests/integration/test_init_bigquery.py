@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 from google.cloud import bigquery
 
-from bigquery.connect import connect
 from bigquery.tables import SHIPPED
 from cli.main import main
 from config.settings import Settings, load
@@ -30,13 +29,8 @@ def variables(emulator: Emulator) -> Iterator[dict[str, str]]:
 
 
 def make(variables: dict[str, str], settings: Settings | None = None) -> tuple[Level, list[Finding]]:
-    settings = settings or load(variables)
-    clients = connect(settings, variables)
     findings: list[Finding] = []
-    try:
-        return init_bigquery(settings, clients, findings.append), findings
-    finally:
-        clients.close()
+    return init_bigquery(settings or load(variables), findings.append, environment=variables), findings
 
 
 def test_dataset_and_tables_are_made_once(
