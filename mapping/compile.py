@@ -10,13 +10,13 @@ from mapping.from_source import SourceValues
 from mapping.key import key_of
 from mapping.origins import Impossible, Make, Maker, reads
 from mapping.payload import PayloadReader
-from mapping.row import BadRow, Layout, Row
+from mapping.row import Layout
 from mapping.schema import BigQueryTable, SourceTable
 from mapping.surprises import surprises
 from mapping.table import RowReader, TableMapping
 from mapping.values import TYPES
 
-__all__ = ["BadRow", "MappingError", "Row", "TableMapping", "compile_mapping"]
+__all__ = ["MappingError", "TableMapping", "compile_mapping"]
 
 
 class MappingError(Exception):
