@@ -2,20 +2,25 @@
 
 import logging
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import ExcInfo, Processor
 
 # Ours are heard from INFO on; the libraries' own (google, grpc, urllib3, alembic, uvicorn ...) from WARNING on.
 OWN = ("actors", "api", "bigquery", "cli", "database", "delivery", "mapping", "migrations", "operations")
+
+log = structlog.get_logger(__name__)
 
 
 def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stderr) -> None:
     """Send structlog's events and the standard library's records the same way.
 
     It goes through a handler of the standard library, since that survives a stream that is gone: an actor must not die
-    of its log. Tracebacks come without local variables, which hold rows.
+    of its log. What ends the process or a thread is sent the same way, rather than printed by Python itself.
     """
     human = stream.isatty() if form == "auto" else form == "human"
     shared: list[Processor] = [
@@ -45,10 +50,37 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stder
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    sys.excepthook = lambda _, error, __: log.critical("ended by an unforeseen error", exc_info=error)
+    threading.excepthook = lambda failed: log.critical("a thread ended by an unforeseen error", exc_info=failed[:3])
 
 
 def _rendering(human: bool, stream: TextIO) -> list[Processor]:
     if human:
-        plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_error)]
+    return [
+        structlog.processors.ExceptionRenderer(_without_values),
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+
+
+def _write_error(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _without_values(exc_info))
+
+
+def _without_values(exc_info: ExcInfo) -> str:
+    """Where an error and those behind it happened, and their types: local variables hold rows, messages quote them."""
+    return "\nwhich led to:\n".join(reversed([_where(error) for error in _and_those_behind(exc_info[1])]))
+
+
+def _where(error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return "".join([*traceback.format_tb(error.__traceback__), name])
+
+
+def _and_those_behind(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,20 +1,26 @@
-"""Logs: JSON or human, ours and the libraries', and no local variables in them."""
+"""Logs: JSON or human, ours and the libraries', and no values of rows in them."""
 
 import io
 import json
 import logging
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 import structlog
 from google.api_core.client_logging import initialize_logging
+from sqlalchemy.exc import StatementError
 
 from cli import logs
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
+def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging belongs to the whole process; other tests have their own."""
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    monkeypatch.setattr("threading.excepthook", threading.excepthook)
     handlers, level = logging.root.handlers[:], logging.root.level
     google = logging.getLogger("google")
     google_level, google_propagates = google.level, google.propagate
@@ -69,17 +75,66 @@ def test_people_get_no_json(form: str, stream: io.StringIO) -> None:
     assert "{" not in stream.getvalue()
 
 
+def convert(value: str) -> int:
+    """Fails with an error of two more behind it, each of which quotes the value."""
+    try:
+        try:
+            return int(value)
+        except ValueError as error:
+            raise StatementError(f"can't bind {value}", f"INSERT {value}", {"value": value}, error) from error
+    except StatementError:
+        raise RuntimeError(f"can't convert {value}")  # noqa: B904  the chain without a cause
+
+
+def by_structlog(error: Exception) -> None:
+    structlog.get_logger("actors.poller").error("an actor failed", exc_info=error)
+
+
+def by_the_standard_library(error: Exception) -> None:
+    logging.getLogger("pykka").error("an actor failed", exc_info=error)
+
+
+def by_the_end_of_the_process(error: Exception) -> None:
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def by_the_end_of_a_thread(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+
 @pytest.mark.parametrize("form", ["human", "json"])
-def test_a_traceback_shows_no_values(form: str) -> None:
+@pytest.mark.parametrize(
+    "tell", [by_structlog, by_the_standard_library, by_the_end_of_the_process, by_the_end_of_a_thread]
+)
+def test_an_error_is_told_by_where_it_happened_without_its_values(
+    form: Literal["human", "json"], tell: Callable[[Exception], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     stream = io.StringIO()
-    logs.configure(form, stream)  # type: ignore[arg-type]  # one of its values
+    logs.configure(form, stream)
     row = "".join(["a row's ", "value"])
     try:
-        raise RuntimeError("broken")
+        convert(row)
     except RuntimeError as error:
-        structlog.get_logger("actors.poller").error("an actor failed", exc_info=error)
-    assert "RuntimeError: broken" in stream.getvalue()
-    assert row not in stream.getvalue()
+        tell(error)
+    logged = stream.getvalue()
+    assert row not in logged + capsys.readouterr().err
+    lines = (json.loads(logged)["exception"] if form == "json" else logged).splitlines()
+    assert [lines.count(name) for name in ("ValueError", "sqlalchemy.exc.StatementError", "RuntimeError")] == [1, 1, 1]
+    assert sum(f'"{__file__}", line' in line and line.endswith("in convert") for line in lines) == 3
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    stream = io.StringIO()
+    logs.configure("human", stream)
+    first, second = KeyError("first"), IndexError("second")
+    first.__cause__, second.__cause__ = second, first
+    structlog.get_logger("actors.poller").error("an actor failed", exc_info=first)
+    assert [stream.getvalue().splitlines().count(name) for name in ("KeyError", "IndexError")] == [1, 1]
 
 
 def test_a_stream_that_is_gone_kills_nobody(capsys: pytest.CaptureFixture[str]) -> None:
