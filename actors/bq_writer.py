@@ -262,7 +262,7 @@ class BqWriter(PipelineActor):
         self._offset += len(begun.outgoing)
         if seconds is not None:
             self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
-        self._log.info("batch appended", batch=begun.batch_id, rows=len(begun.outgoing), seconds=seconds)
+        self._log.debug("batch appended", batch=begun.batch_id, rows=len(begun.outgoing))
         self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
         self._done()
 
@@ -409,7 +409,7 @@ class BqWriter(PipelineActor):
             if error.outcome_unknown and not repeatable:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
-                self._retries.wait(f"the database: {error}", self._database_backoff, again)
+                self._retries.wait(str(error), self._database_backoff, again)
         else:
             self._retries.succeeded(self._database_backoff)
             then(value)

@@ -142,7 +142,7 @@ class Poller(PipelineActor):
             self._read_keys()
         except SourceError as error:
             self._log.warning("could not read what waits", reason=str(error))
-            self._retries.wait(f"the database: {error}", self._backoff, self._read)
+            self._retries.wait(str(error), self._backoff, self._read)
             return
         self._retries.succeeded(self._backoff)
         if not self._in_pass:

@@ -86,7 +86,7 @@ class SyncMarker(PipelineActor):
                 step(tx)
         except LedgerError as error:
             self._log.warning("could not write down what became of rows", reason=str(error))
-            self._retries.wait(f"the database: {error}", self._backoff, lambda: self._again(step))
+            self._retries.wait(str(error), self._backoff, lambda: self._again(step))
             return False
         except LeaseLost as lost:
             self._ended = True

@@ -178,7 +178,7 @@ class TableOwner(SupervisedActor):
             state = TableState.BLOCKED if held else TableState.WAITING
             self._wait(state, error.failure.reason, PROBE_SECONDS if held else self._backoff.next())
         except (LedgerError, SourceError) as error:
-            self._wait(TableState.WAITING, f"the database: {error}", self._database_backoff.next())
+            self._wait(TableState.WAITING, str(error), self._database_backoff.next())
         except LeaseLost as lost:
             self._lease_lost(str(lost))
         except Exception as error:  # noqa: BLE001  one table's trouble, whatever it is, is no other table's

@@ -132,7 +132,7 @@ class SqlWorld:
         key = source.columns[settings.primary_key]
         others = [column for column in source.columns if column != key.name]
         self.source: Source = SqlSource(engine, name, self.columns, [key.name, others[0]], key_of(key))
-        self.locks = Locks(connect_unpooled(engine.url), on_lost=lambda reason: None)
+        self.locks = Locks(connect_unpooled(engine.url), on_lost=lambda *_: None)
         self.lease = self.take()
 
     def take(self) -> Lease:

@@ -7,7 +7,7 @@ import pytest
 from delivery.destination import Count, FinalizeResult, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
-from delivery.ledger import BatchState, ItemStatus, Lookups, OrphanItem
+from delivery.ledger import BatchState, ItemStatus, OrphanItem
 from delivery.recovery import Adopted, Recovery
 from delivery.rows import Key
 from tests.fakes.database import MemoryDatabase, StoredBatch, StoredStream
