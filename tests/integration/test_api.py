@@ -222,7 +222,7 @@ def test_it_stops_in_time_while_everything_hangs(
     waits = text(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%'"
     )
-    nowhere = {"BIGQUERY_EMULATOR_HOST": "127.0.0.1:1", "BQ_SYNC_STORAGE_ENDPOINT": "127.0.0.1:1"}
+    nowhere = {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:1", "BQ_SYNC_STORAGE_ENDPOINT": "127.0.0.1:1"}
     environment = {"BQ_SYNC_ENABLED": "true", "BQ_SYNC_DATABASE_URL": database_url, **nowhere}
     with prepared.connect() as locker, ThreadPoolExecutor(1) as client, socket.socket() as half_a_request:
         locker.execute(text("LOCK TABLES bq_sync_table WRITE, bq_sync_lease WRITE"))
