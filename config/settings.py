@@ -23,9 +23,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from config.database_url import URL_FORM, problem_of
 from config.explain import explain
 from config.files import SettingsError, find_file, read_file
 
@@ -43,8 +42,6 @@ __all__ = [
     "is_loopback",
     "load",
 ]
-
-URL_FORM = "mysql+pymysql://user:password@host/database"
 
 
 class _Strict(BaseModel):
@@ -244,8 +241,8 @@ class Settings(_Strict):
     @field_validator("database_url")
     @classmethod
     def _url_is_mysql(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not _names_mysql_database(url.get_secret_value()):
-            raise ValueError(f"must look like {URL_FORM}, with special characters percent-encoded")
+        if url is not None and (problem := problem_of(url.get_secret_value())):
+            raise ValueError(problem)
         return url
 
     @field_validator("api_token", "api_read_token")
@@ -287,14 +284,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _names_mysql_database(url: str) -> bool:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # ValueError: its port is no number
-        return False
-    return parsed.drivername == "mysql+pymysql" and bool(parsed.host and parsed.database)
 
 
 def environment_name(setting: str) -> str:

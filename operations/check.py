@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bigquery.connect import connect as connect_bigquery
-from config.settings import URL_FORM, Settings, SettingsError
+from config.database_url import URL_FORM
+from config.settings import Settings, SettingsError
 from database.engine import connect as connect_database
 from database.facts import ServerFacts
 from database.failures import explain

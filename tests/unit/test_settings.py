@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 import yaml
 
@@ -186,6 +187,12 @@ def test_a_missing_file_says_how_to_name_it(tmp_path: Path) -> None:
         {"database_url": f"mysql+pymysql://u:{SECRET}@h"},
         {"database_url": f"mysql+pymysql://u:{SECRET}@h:port/db"},
         {"database_url": f"postgresql://u:{SECRET}@h/db"},
+        {"database_url": f"mysql+pymysql://u:{SECRET}@[::1/db"},
+        {"database_url": f"mysql+pymysql://u:{SECRET}@h:70000/db"},
+        {"database_url": f"mysql+pymysql://u:p@{SECRET}@h/db"},
+        {"database_url": f"mysql+pymysql://u:p@h/db?{SECRET}=1@h/db"},
+        {"database_url": f"mysql+pymysql://u:{SECRET}@h/db?foo=1"},
+        {"database_url": f"mysql+pymysql://u:p@h/db?ssl_ca=/nowhere/{SECRET}"},
         {"database_url": [SECRET]},
         {"api_token": [SECRET]},
     ],
@@ -194,6 +201,32 @@ def test_a_wrong_secret_is_never_shown(file: Path, setting: dict[str, object]) -
     (said,) = problems(file, GOOD | setting)
     assert said.startswith(next(iter(setting)))
     assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("foo=1", "has the option 'foo', which bq-sync doesn't take: the options are charset, ssl_ca, "),
+        ("connect_timeout=abc", "has the option 'connect_timeout', which bq-sync doesn't take"),
+        ("charset=latin1", "has a wrong charset: remove it, bq-sync always uses utf8mb4"),
+        ("ssl_ca=/nowhere/ca.pem", "has a wrong ssl_ca: it must be a readable file of certificates"),
+        ("ssl_ca=/dev/null", "has a wrong ssl_ca: "),
+        ("ssl_cert=/dev/null", "has a wrong ssl_cert or ssl_key: "),
+        ("ssl_check_hostname=perhaps", "has a wrong ssl_check_hostname: it must be true or false"),
+        ("ssl_key=/dev/null", "has ssl_key without ssl_cert"),
+        ("ssl_ca=/dev/null&ssl_ca=/dev/null", "has the option ssl_ca twice: remove one"),
+        ("unix_socket=here", "has a wrong unix_socket: it must be a path"),
+    ],
+)
+def test_options_of_the_database_url_are_judged(file: Path, options: str, problem: str) -> None:
+    (said,) = problems(file, GOOD | {"database_url": f"mysql+pymysql://u:p@h/db?{options}"})
+    assert said.startswith(f"database_url: {problem}")
+
+
+def test_useful_options_of_the_database_url_are_taken(file: Path) -> None:
+    options = f"charset=utf8mb4&ssl_ca={certifi.where()}&ssl_check_hostname=false&unix_socket=/run/mysqld/mysqld.sock"
+    url = f"mysql+pymysql://u:p@localhost/db?{options}"
+    assert read(file, GOOD | {"database_url": url}).require_database_url() == url
 
 
 def test_a_secret_on_a_broken_line_is_never_shown(file: Path) -> None:
