@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import pykka
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 class Background(Protocol):
@@ -41,5 +44,6 @@ class BackgroundThread:
                 call()
             except pykka.ActorDeadError:
                 continue  # whoever asked is gone
-            except Exception as error:  # noqa: BLE001  whatever it is, its actor would wait for ever
+            except Exception as error:
+                log.error("a call in the background failed", exc_info=error)
                 self._failed(error)

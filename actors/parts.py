@@ -6,8 +6,11 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import pykka
+import structlog
 
 from actors.messages import ChildFailed, FromPipeline
+
+log = structlog.get_logger(__name__)
 
 
 class Recipient(Protocol):
@@ -77,6 +80,7 @@ class SupervisedActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
     ) -> None:
+        log.error("an actor died", actor=type(self).__name__, exc_info=exception_value)
         self._report_failure(type(self).__name__, exception_value or RuntimeError("unknown error"))
 
 

@@ -182,6 +182,7 @@ class TableOwner(SupervisedActor):
         except LeaseLost as lost:
             self._lease_lost(str(lost))
         except Exception as error:  # noqa: BLE001  one table's trouble, whatever it is, is no other table's
+            self._log.error("could not open or recover the table", exc_info=error)
             self._child_failed(type(self).__name__, error)
 
     def _start(self, opened: Table, start: Start) -> None:
@@ -234,7 +235,7 @@ class TableOwner(SupervisedActor):
     def _child_failed(self, actor: str, error: BaseException) -> None:
         now = self._clock.monotonic()
         self._failures = [at for at in self._failures if now - at < FAILURE_MEMORY_SECONDS] + [now]
-        self._log.error("an actor failed", actor=actor, exc_info=error)
+        self._log.error("the pipeline is dropped", actor=actor, error=type(error).__name__)
         if len(self._failures) >= FAILURES_TO_GIVE_UP:
             self._give_up(f"{self._table}: {len(self._failures)} failures within {FAILURE_MEMORY_SECONDS:.0f} s")
             return

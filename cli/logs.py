@@ -40,6 +40,7 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stder
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for package in OWN:
         logging.getLogger(package).setLevel(logging.INFO)
+    logging.getLogger("pykka").setLevel(logging.CRITICAL)  # an actor's death is logged by actors.parts, once
     google = logging.getLogger("google")
     google.setLevel(logging.WARNING)  # else google-api-core takes it for unconfigured, and cuts it off from the root
     google.propagate = True
