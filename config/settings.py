@@ -5,6 +5,7 @@ docs/configuration.md explains every setting.
 """
 
 import os
+import string
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -58,6 +59,32 @@ class FromTemplate(_Strict):
     """A BigQuery column made from a text with `{source_column}` and `{site_id}` in it, such as `det_{id}`."""
 
     template: str
+
+    @property
+    def pieces(self) -> list[tuple[str, str | None]]:
+        """The template as texts, each with the name that stands in braces behind it; None behind the last text."""
+        return _pieces(self.template)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands in its braces: source columns, and site_id."""
+        return tuple(name for _, name in self.pieces if name is not None)
+
+    @field_validator("template")
+    @classmethod
+    def _braces_match(cls, template: str) -> str:
+        _pieces(template)
+        return template
+
+
+def _pieces(template: str) -> list[tuple[str, str | None]]:
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError:
+        raise ValueError("its braces don't match: write {column}, and {{ for a brace itself") from None
+    if any(name == "" or format_ or conversion for _, name, format_, conversion in parsed):
+        raise ValueError("takes {column} with a column's name, and nothing else, between its braces")
+    return [(text, name) for text, name, _, _ in parsed]
 
 
 def _plain(value: object) -> object:
@@ -186,8 +213,8 @@ def _carries(origin: ColumnOrigin, primary_key: str) -> bool:
     match origin:
         case FromColumn(column=column):
             return column == primary_key
-        case FromTemplate(template=template):
-            return f"{{{primary_key}}}" in template
+        case FromTemplate():
+            return primary_key in origin.names
         case _:
             return False
 

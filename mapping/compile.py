@@ -99,10 +99,7 @@ def _source_columns(settings: TableSettings, source: SourceTable) -> tuple[str, 
     """The primary key, and what the origins read as far as it is there, each once."""
     named = {settings.primary_key: None}
     for origin in settings.columns.values():
-        try:
-            named.update(dict.fromkeys(reads(origin)))
-        except Impossible:
-            continue  # is reported with its column
+        named.update(dict.fromkeys(reads(origin)))
     return tuple(column for column in named if column in source.columns)
 
 

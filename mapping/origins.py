@@ -1,6 +1,5 @@
 """What a BigQuery column is made from, compiled: a function from a source row's values to the column's value."""
 
-import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
@@ -20,16 +19,12 @@ class Impossible(Exception):
 
 
 def reads(origin: ColumnOrigin) -> tuple[str, ...]:
-    """The source columns that an origin names, in its order.
-
-    Raises:
-        Impossible: a template's braces are malformed.
-    """
+    """The source columns that an origin names, in its order."""
     match origin:
         case FromColumn(column=column):
             return (column,)
-        case FromTemplate(template=template):
-            return tuple(name for _, name in _pieces(template) if name is not None and name != SITE_ID)
+        case FromTemplate():
+            return tuple(name for name in origin.names if name != SITE_ID)
         case FromValue():
             return ()
         case FromObject(object=members):
@@ -67,8 +62,8 @@ class Maker:
         match origin:
             case FromColumn(column=name):
                 return self._column(name, column)
-            case FromTemplate(template=template):
-                return self._template(template, column)
+            case FromTemplate():
+                return self._template(origin, column)
             case FromValue(value=value):
                 return self._constant(value, column)
             case FromObject(object=members):
@@ -88,12 +83,12 @@ class Maker:
             return _array_at(place, convert)
         return _value_at(place, convert)
 
-    def _template(self, template: str, column: BigQueryColumn) -> Make:
+    def _template(self, template: FromTemplate, column: BigQueryColumn) -> Make:
         if column.type != "STRING" or column.mode == "REPEATED":
             raise Impossible(f"a template makes a text, not {_type(column)}: map a source column by its name")
         literal = ""
         pieces: list[tuple[str, int, Convert]] = []
-        for text, name in _pieces(template):
+        for text, name in template.pieces:
             literal += text
             if name == SITE_ID:
                 literal += self._site_id
@@ -158,17 +153,6 @@ class Maker:
         if column.mode == "REPEATED":
             return self._values.array(source, column.type)
         return self._values.scalar(source, column.type)
-
-
-def _pieces(template: str) -> list[tuple[str, str | None]]:
-    """A template as (text, name of the column behind it)."""
-    try:
-        parsed = list(string.Formatter().parse(template))
-    except ValueError:
-        raise Impossible("the template's braces don't match: write {column}, and {{ for a brace itself") from None
-    if any(name == "" or format_ or conversion for _, name, format_, conversion in parsed):
-        raise Impossible("a template takes {column} with a column's name, and nothing else, between its braces")
-    return [(text, name) for text, name, _, _ in parsed]
 
 
 def _member_column(member: str | JsonMember) -> str:

@@ -238,11 +238,6 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("origin", "told"),
     [
-        ({"template": "{id"}, "braces don't match"),
-        ({"template": "x}"}, "braces don't match"),
-        ({"template": "{}"}, "column's name"),
-        ({"template": "{id:03d}"}, "column's name"),
-        ({"template": "{id!r}"}, "column's name"),
         ({"template": "{idd}"}, "no column idd: did you mean id?"),
         ({"template": "{raw}"}, "can't be a part of a template"),
         ({"object": {"a": "id"}}, "only JSON"),
