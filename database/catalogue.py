@@ -19,8 +19,8 @@ WHERE table_schema = DATABASE() AND table_name = :name
 
 _COLUMNS = """
 SELECT column_name AS name, data_type AS data_type, column_type AS column_type, is_nullable AS nullable,
-       character_set_name AS character_set, collation_name AS collation, extra AS extra,
-       generation_expression AS expression
+       column_default AS default_value, column_comment AS comment, character_set_name AS character_set,
+       collation_name AS collation, extra AS extra, generation_expression AS expression
 FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = :name ORDER BY ordinal_position
 """
 
@@ -117,6 +117,8 @@ def _column(row: Row[Any], json_columns: frozenset[str]) -> SourceColumn:
         data_type=data_type,
         column_type=row.column_type,
         nullable=row.nullable == "YES",
+        default=None if row.default_value == "NULL" else row.default_value,  # MariaDB writes it out, a text in quotes
+        comment=row.comment,
         holds_json=data_type == "json" or row.name in json_columns,
         generated=bool(row.expression),
         on_update="on update" in row.extra.lower(),

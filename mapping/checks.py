@@ -1,13 +1,15 @@
 """What is wrong with a table's settings, seen beside catalogue and BigQuery schema; each in a sentence with its fix."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 
 from config.settings import TableSettings
-from mapping.schema import BigQueryTable, SourceTable
+from mapping.schema import BigQueryTable, SourceColumn, SourceTable
 from mapping.values import TYPES
 
 _AGES = {"datetime", "timestamp", "date"}
+_FALSE = re.compile(r"0+|b'0+'|false")  # as a column's default stands in the catalogue
 _NO_IDENTITY = {"JSON", "FLOAT64"}  # can't be compared, or not reliably
 
 
@@ -24,12 +26,29 @@ def source_problems(settings: TableSettings, source: SourceTable) -> Iterator[st
     flag = source.columns.get(settings.synced_flag or "")
     if flag is not None and not (flag.is_integer or flag.data_type == "bit"):
         yield f"synced_flag names {flag.name} of type {flag.column_type}: it has to be BOOLEAN"
+    elif flag is not None:
+        yield from _default_problems(source, flag)
     marked = source.columns.get(settings.synced_at or "")
     if marked is not None and marked.data_type not in {"datetime", "timestamp"}:
         yield f"synced_at names {marked.name} of type {marked.column_type}: it has to be DATETIME or TIMESTAMP"
     age = source.columns.get(settings.age_column or "")
     if age is not None and age.data_type not in _AGES:
         yield f"age_column names {age.name} of type {age.column_type}: it has to be DATETIME, TIMESTAMP or DATE"
+
+
+def _default_problems(source: SourceTable, flag: SourceColumn) -> Iterator[str]:
+    """About what the flag reads in rows that come; NOT NULL without a default, whoever inserts them has to say it."""
+    if source.is_unfinished(flag):
+        yield f"synced_flag names {flag.name}, which isn't finished: run `bq-sync migrate`, which was adding it"
+    elif flag.default is None and flag.nullable:
+        yield _set_default(source, flag, "NULL: rows that come would be taken for history, and never sent")
+    elif flag.default is not None and not _FALSE.fullmatch(flag.default):
+        yield _set_default(source, flag, f"{flag.default}: rows that come wouldn't be found")
+
+
+def _set_default(source: SourceTable, flag: SourceColumn, problem: str) -> str:
+    fix = f"ALTER TABLE {source.name} ALTER COLUMN {flag.name} SET DEFAULT 0"
+    return f"synced_flag names {flag.name}, whose default is {problem}: {fix}"
 
 
 def _key_problems(settings: TableSettings, source: SourceTable) -> Iterator[str]:

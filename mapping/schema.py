@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+MARK = "added by bq-sync"  # the comment of all that `migrate` adds to source tables
+
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
@@ -13,6 +15,8 @@ class SourceColumn:
     data_type: str  # information_schema's DATA_TYPE in lower case: bigint, varchar, datetime, enum, longtext ...
     column_type: str  # its COLUMN_TYPE: bigint(20) unsigned, decimal(12,4), enum('a','b') ...
     nullable: bool
+    default: str | None = None  # its COLUMN_DEFAULT: 0, b'0', current_timestamp() ...; None: NULL, or none at all
+    comment: str = ""
     holds_json: bool = False  # MySQL's JSON type, or MariaDB's LONGTEXT with CHECK (json_valid(column))
     generated: bool = False
     on_update: bool = False  # ON UPDATE CURRENT_TIMESTAMP
@@ -42,6 +46,14 @@ class SourceTable:
     primary_key: tuple[str, ...]
     indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # index name: its columns in order
     triggers: tuple[str, ...] = ()  # names of UPDATE triggers
+
+    def has_index_on(self, column: str) -> bool:
+        """Whether an index begins with that column."""
+        return any(columns[0].lower() == column.lower() for columns in self.indexes.values())
+
+    def is_unfinished(self, flag: SourceColumn) -> bool:
+        """`migrate` was cut while it added this flag for `--history skip`: before its default, and then its index."""
+        return flag.comment == MARK and flag.default is None and not self.has_index_on(flag.name)
 
 
 @dataclass(frozen=True, slots=True)

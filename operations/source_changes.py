@@ -16,11 +16,10 @@ from config.settings import Settings
 from database.catalogue import TableSize, read_source_table, table_size
 from database.changes import INSTANT, ONLINE, Changes
 from database.identifiers import quote, quote_text
-from mapping.schema import SourceTable
+from mapping.schema import MARK, SourceTable
 
 History = Literal["send", "skip"]
 
-MARK = "added by bq-sync"
 INDEX = "bq_sync_flag"
 
 
@@ -65,18 +64,19 @@ def find_changes(connection: Connection, settings: Settings) -> tuple[Sequence[S
 
 
 def _lacking(connection: Connection, source: SourceTable, flag: str) -> SourceChange:
-    there = flag.lower() in (name.lower() for name in source.columns)  # names of columns have no case
-    unfinished = there and _is_unfinished(connection, source.name, flag)
+    # Names of columns have no case.
+    there = next((column for name, column in source.columns.items() if name.lower() == flag.lower()), None)
+    unfinished = there is not None and source.is_unfinished(there)
     size = None
-    if not there or unfinished:
+    if there is None or unfinished:
         holds = table_size(connection, source.name)
         size = holds if holds.rows else None
     return SourceChange(
         table=source.name,
         flag=flag,
-        add_flag=not there or unfinished,
+        add_flag=there is None or unfinished,
         unfinished=unfinished,
-        add_index=unfinished or not any(columns[0].lower() == flag.lower() for columns in source.indexes.values()),
+        add_index=not source.has_index_on(flag),
         size=size,
     )
 
@@ -112,7 +112,7 @@ def undo_changes(changes: Changes) -> None:
         if index is not None and _has_marked_index(changes.connection, table, index):
             changes.explain(f"{table}: removing the index {index}")
             changes.alter(table, f"DROP INDEX {quote(index)}", ONLINE)
-        if column is not None and _comment(connection=changes.connection, table=table, column=column) == MARK:
+        if column is not None and _has_marked_column(changes.connection, table, column):
             changes.explain(f"{table}: removing the column {column}: which rows were sent is forgotten")
             changes.alter(table, f"DROP COLUMN {quote(column)}", INSTANT, ONLINE)
 
@@ -136,8 +136,8 @@ def _noting(connection: Connection, change: SourceChange) -> str:
 
 
 _COLUMN = """
-SELECT column_default AS value, column_comment AS comment FROM information_schema.columns
-WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column
+SELECT COUNT(*) FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column AND column_comment = :mark
 """
 
 _INDEX = """
@@ -146,14 +146,8 @@ WHERE table_schema = DATABASE() AND table_name = :table AND index_name = :index 
 """
 
 
-def _comment(connection: Connection, table: str, column: str) -> str | None:
-    row = connection.execute(text(_COLUMN), {"table": table, "column": column}).one_or_none()
-    return None if row is None else str(row.comment)
-
-
-def _is_unfinished(connection: Connection, table: str, column: str) -> bool:
-    row = connection.execute(text(_COLUMN), {"table": table, "column": column}).one()
-    return row.comment == MARK and row.value in (None, "NULL")  # MariaDB writes it out
+def _has_marked_column(connection: Connection, table: str, column: str) -> bool:
+    return bool(connection.scalar(text(_COLUMN), {"table": table, "column": column, "mark": MARK}))
 
 
 def _has_marked_index(connection: Connection, table: str, index: str) -> bool:

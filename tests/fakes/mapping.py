@@ -22,7 +22,7 @@ SOURCE = SourceTable(
     columns={
         "id": SourceColumn("id", "bigint", "bigint(20)", nullable=False),
         "label": SourceColumn("label", "varchar", "varchar(255)", nullable=True),
-        "synced_to_bq": SourceColumn("synced_to_bq", "tinyint", "tinyint(1)", nullable=True),
+        "synced_to_bq": SourceColumn("synced_to_bq", "tinyint", "tinyint(1)", nullable=True, default="0"),
     },
     primary_key=("id",),
 )

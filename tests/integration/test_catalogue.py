@@ -61,6 +61,30 @@ def test_a_rich_table(engine: Engine) -> None:
     assert {name for name in names if columns[name].on_update} == {"changed_at"}
 
 
+DEFAULTS = """
+CREATE TABLE defaults (
+    none BOOLEAN, nothing BOOLEAN NOT NULL, zero BOOLEAN DEFAULT FALSE, one BOOLEAN DEFAULT TRUE,
+    `bit` BIT(1) DEFAULT FALSE, word VARCHAR(9) DEFAULT 'NULL' COMMENT 'a word'
+)
+"""
+
+
+def test_defaults_and_comments(engine: Engine) -> None:
+    run(engine, DEFAULTS)
+
+    columns = described(engine, "defaults").columns
+
+    assert {name: columns[name].default for name in list(columns)[:5]} == {
+        "none": None,
+        "nothing": None,
+        "zero": "0",
+        "one": "1",
+        "bit": "b'0'",
+    }
+    assert columns["word"].default == "'NULL'"
+    assert [column.comment for column in columns.values()] == [""] * 5 + ["a word"]
+
+
 def test_a_table_without_key_and_one_with_two_columns(engine: Engine) -> None:
     run(engine, "CREATE TABLE loose (a INT)", "CREATE TABLE two (b INT, a INT, PRIMARY KEY (b, a)) ENGINE=MyISAM")
 

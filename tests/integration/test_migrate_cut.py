@@ -105,6 +105,17 @@ def test_rows_that_come_while_a_skip_is_cut_short_are_history(engine: Engine) ->
     assert read(engine, "SELECT synced_to_bq FROM logs ORDER BY id") == [(None,)] * 4 + [(0,)]
 
 
+def test_a_finished_flag_that_lost_its_default_is_not_made_anew(engine: Engine) -> None:
+    run(engine, LOGS)
+    insert_logs(engine, 2)
+    migrate_up(engine, settings(logs={}), "send", print)
+    run(engine, "UPDATE logs SET synced_to_bq = 1", "ALTER TABLE logs ALTER COLUMN synced_to_bq SET DEFAULT NULL")
+
+    migrate_up(engine, settings(logs={}), None, print)
+
+    assert read(engine, "SELECT synced_to_bq FROM logs") == [(1,), (1,)]
+
+
 def test_a_flag_that_somebody_else_added_after_the_note_stays(engine: Engine) -> None:
     run(engine, LOGS)
     with before("ADD COLUMN `synced_to_bq`", die), pytest.raises(Cut):

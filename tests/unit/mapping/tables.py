@@ -19,17 +19,25 @@ def settings(**values: object) -> TableSettings:
     )
 
 
-def source_column(name: str, column_type: str, *, nullable: bool = True, holds_json: bool = False) -> SourceColumn:
-    return SourceColumn(name, column_type.split("(")[0].split(" ")[0], column_type, nullable, holds_json)
+def source_column(
+    name: str, column_type: str, *, nullable: bool = True, default: str | None = None, holds_json: bool = False
+) -> SourceColumn:
+    data_type = column_type.split("(")[0].split(" ")[0]
+    return SourceColumn(name, data_type, column_type, nullable, default=default, holds_json=holds_json)
 
 
 def source_table(columns: dict[str, str], primary_key: tuple[str, ...] = ("id",), name: str = "source") -> SourceTable:
-    """Columns as {name: type}; `!` behind a type: NOT NULL; `json` in front of one: known to hold JSON."""
+    """Columns as {name: type}; `!` behind a type: NOT NULL; `=0`: its default; `json` in front: known to hold JSON."""
     described = {}
-    for column, type_ in columns.items():
-        holds_json = type_.startswith("json ")
-        column_type = type_.removeprefix("json ").removesuffix("!")
-        described[column] = source_column(column, column_type, nullable=not type_.endswith("!"), holds_json=holds_json)
+    for column, text in columns.items():
+        type_, _, default = text.partition("=")
+        described[column] = source_column(
+            column,
+            type_.removeprefix("json ").removesuffix("!"),
+            nullable=not type_.endswith("!"),
+            default=default or None,
+            holds_json=type_.startswith("json "),
+        )
     return SourceTable(name, "InnoDB", described, primary_key)
 
 
@@ -62,7 +70,7 @@ DETECTION_LOGS = source_table(
         "face_features": "json longtext",
         "snapshot_url": "text",
         "created_at": "timestamp!",
-        "synced_to_bq": "tinyint(1)",
+        "synced_to_bq": "tinyint(1)=0",
     },
     name="detection_logs",
 )
@@ -100,7 +108,7 @@ AI_SUMMARY_CACHE = source_table(
         "severity_max": "int(11)",
         "camera_ids": "json longtext",
         "created_at": "datetime!",
-        "synced_to_bq": "tinyint(1)",
+        "synced_to_bq": "tinyint(1)=0",
     },
     primary_key=("summary_id",),
     name="ai_summary_cache",
@@ -138,7 +146,7 @@ IS21_LOGS = source_table(
         "inference_detail": "json",
         "vehicle_ocr": "json",
         "face_features": "json",
-        "synced_to_bq": "tinyint(1)",
+        "synced_to_bq": "tinyint(1)=0",
     },
     name="is21_logs",
 )

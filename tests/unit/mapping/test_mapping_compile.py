@@ -1,5 +1,6 @@
 """Compiling a mapping: the shipped tables, a table of another shape, and everything that can be wrong."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,9 +9,9 @@ import pytest
 
 from mapping.compile import MappingError, TableMapping, compile_mapping
 from mapping.row import BadRow
-from mapping.schema import BigQueryTable, SourceTable
+from mapping.schema import MARK, BigQueryTable, SourceTable
 from tests.unit.mapping import tables
-from tests.unit.mapping.tables import bigquery_table, settings, shipped, source_table
+from tests.unit.mapping.tables import bigquery_table, settings, shipped, source_column, source_table
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 
@@ -136,7 +137,7 @@ OTHER = source_table(
         "label": "varchar(64)",
         "notes": "text",
         "raw": "varbinary(16)",
-        "sent": "tinyint(1)",
+        "sent": "tinyint(1)=0",
         "sent_at": "datetime",
     },
     primary_key=("code",),
@@ -320,6 +321,37 @@ def test_a_key_that_cannot_be_used(columns: dict[str, str], primary_key: tuple[s
 )
 def test_settings_that_do_not_go_with_the_tables(types: dict[str, str], values: dict[str, str], told: str) -> None:
     assert any(told in problem for problem in problems(None, bigquery_table(types), **values))
+
+
+@pytest.mark.parametrize(
+    ("type_", "told"),
+    [
+        (
+            "tinyint(1)",
+            "default is NULL: rows that come would be taken for history, and never sent: ALTER TABLE",
+        ),
+        ("bit(1)=b'1'", "default is b'1': rows that come wouldn't be found: ALTER TABLE source ALTER COLUMN sent SET"),
+    ],
+)
+def test_a_flag_that_new_rows_do_not_have_as_false(type_: str, told: str) -> None:
+    source = source_table({"id": "int(11)!", "sent": type_})
+    (problem,) = problems(source, bigquery_table({"id": "INT64"}), synced_flag="sent")
+    assert told in problem
+
+
+def test_a_flag_that_migrate_did_not_finish() -> None:
+    unfinished = replace(source_column("sent", "tinyint(1)"), comment=MARK)
+    source = source_table({"id": "int(11)!"})
+    source = replace(source, columns={**source.columns, "sent": unfinished})
+    (problem,) = problems(source, bigquery_table({"id": "INT64"}), synced_flag="sent")
+    assert "run `bq-sync migrate`" in problem
+    assert "ALTER TABLE" not in problem
+
+
+@pytest.mark.parametrize("type_", ["tinyint(1)=0", "tinyint(3)=000", "bit(1)=b'0'", "tinyint(1)=false", "tinyint(1)!"])
+def test_flags_that_new_rows_have_as_false_or_must_be_given(type_: str) -> None:
+    source = source_table({"id": "int(11)!", "sent": type_})
+    compile_mapping("t", settings(synced_flag="sent"), source, bigquery_table({"id": "INT64"}), None, "site")
 
 
 def test_an_array_cannot_identify_a_row() -> None:
