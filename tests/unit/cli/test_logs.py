@@ -91,7 +91,7 @@ def by_structlog(error: Exception) -> None:
 
 
 def by_the_standard_library(error: Exception) -> None:
-    logging.getLogger("pykka").error("an actor failed", exc_info=error)
+    logging.getLogger("alembic").error("an actor failed", exc_info=error)
 
 
 def by_the_end_of_the_process(error: Exception) -> None:
