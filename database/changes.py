@@ -87,24 +87,15 @@ class ServerChanges:
         self._patiently(statement)
 
     def alter(self, table: str, clauses: str, *algorithms: str) -> None:
-        for algorithm in algorithms or ("",):
-            try:
-                self._patiently(_alter(table, clauses, algorithm))
-            except DBAPIError as error:
-                if _number(error) not in _NOT_SUPPORTED:
-                    raise
-            else:
-                return
-        raise ChangeError(
-            f"{table}: the server can't do this while others use the table: run it yourself when nobody does, then"
-            f" migrate again: {_alter(table, clauses)}"
-        )
+        if not self._altered(table, clauses, algorithms or ("",)):
+            raise ChangeError(_by_hand(table, [clauses]))
 
     def alter_at_once(self, table: str, clauses: Sequence[str]) -> None:
         self._patiently(f"LOCK TABLES {quote(table)} WRITE")
         try:
-            for clause in clauses:
-                self.alter(table, clause, INSTANT)
+            for place, clause in enumerate(clauses):
+                if not self._altered(table, clause, [INSTANT]):
+                    raise ChangeError(_by_hand(table, clauses[place:]))
         finally:
             self._run("UNLOCK TABLES")
 
@@ -119,6 +110,17 @@ class ServerChanges:
                 return
             self._run(f"UPDATE {name} SET {assignments} WHERE {column} > {after} AND {column} <= {last}")  # noqa: S608  quoted
             after = last
+
+    def _altered(self, table: str, clauses: str, algorithms: Sequence[str]) -> bool:
+        for algorithm in algorithms:
+            try:
+                self._patiently(_alter(table, clauses, algorithm))
+            except DBAPIError as error:
+                if _number(error) not in _NOT_SUPPORTED:
+                    raise
+            else:
+                return True
+        return False
 
     def _patiently(self, statement: str) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -182,6 +184,14 @@ def connect(url: URL) -> Engine:
 def said_of(error: DBAPIError) -> str:
     """A failed change in words: what went wrong, and at which statement."""
     return f"{explain(error)}, at: {error.statement}"
+
+
+def _by_hand(table: str, clauses: Sequence[str]) -> str:
+    statements = "".join(f"\n  {_alter(table, each)};" for each in clauses)
+    return (
+        f"{table}: the server can't do this while others use the table:"
+        f" run it yourself when nobody does, to its end, then migrate again:{statements}"
+    )
 
 
 def _alter(table: str, clauses: str, algorithm: str = "") -> str:
