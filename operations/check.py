@@ -15,13 +15,14 @@ from config.settings import Settings, SettingsError
 from database.engine import connect as connect_database
 from database.facts import ServerFacts
 from database.failures import explain
+from database.schema import metadata
 from database.status import UNPREPARED, Status, read_status
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import BigQueryTable, SourceTable
 from operations.asking import Asking
 from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
 from operations.check_database import check_database
-from operations.check_queue import check_queue
+from operations.check_queue import check_queue, check_unconfigured
 from operations.check_source import check_source, judge_columns
 from operations.findings import Doing, Finding, Level, Report, error, ok, warning
 
@@ -57,6 +58,8 @@ def _findings(settings: Settings, doing: Doing, environment: Mapping[str, str]) 
         status = yield from _read_status(database, settings)
         for name in settings.tables:
             yield from _check_table(name, settings, database, status, side, doing)
+        if database is not None and status is not None and database[1].engines.keys() >= metadata.tables.keys():
+            yield from check_unconfigured(database[0], settings)
     finally:
         if database is not None:
             database[0].dispose()

@@ -1,11 +1,13 @@
 """What `bq-sync check` says about one table's work: what waits, what failed, and whether a worker is at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
+from database.counting import Count, count_unconfigured
 from database.facts import OpenBatches, open_batches
 from database.failures import explain
 from database.identifiers import quote_text
@@ -13,6 +15,7 @@ from database.status import TableStatus
 from operations.findings import Finding, error, ok, span, warning
 
 STUCK_SECONDS = 900.0  # longer than any wait between two attempts at a batch
+NAMES_SAID = 5
 
 
 def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settings) -> Iterator[Finding]:
@@ -23,6 +26,32 @@ def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settin
         yield error(name, f"the ledger can't be read: {explain(problem)}", "mend that, then check again")
         return
     yield from judge_queue(name, status, batches, settings)
+
+
+def check_unconfigured(engine: Engine, settings: Settings) -> Iterator[Finding]:
+    """About items whose table_name is no configured table's."""
+    try:
+        with engine.connect() as connection:
+            waiting = count_unconfigured(connection, settings.tables)
+    except SQLAlchemyError as problem:
+        yield error("database", f"the queue can't be read: {explain(problem)}", "mend that, then check again")
+        return
+    if waiting:
+        yield judge_unconfigured(waiting)
+
+
+def judge_unconfigured(waiting: Mapping[str, Count]) -> Finding:
+    said = [f"{name} ({_about(count)}{count.rows:,})" for name, count in islice(waiting.items(), NAMES_SAID)]
+    more = " and others" if len(waiting) > NAMES_SAID else ""
+    return warning(
+        "database",
+        f"queue items wait for ever, since their table_name isn't configured: {', '.join(said)}{more}",
+        "add the table to `tables`, or correct table_name in bq_sync_queue and in the program that writes it",
+    )
+
+
+def _about(count: Count) -> str:
+    return "about " if count.is_estimate else ""
 
 
 def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: Settings) -> Iterator[Finding]:
@@ -36,9 +65,8 @@ def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: 
     elif settings.enabled:
         yield warning(name, "no worker is running for this table", "start one: `bq-sync worker`, or `bq-sync run`")
     age = status.oldest_pending_age_seconds
-    about = "about " if status.pending.is_estimate else ""
     since = f", the oldest for {span(age)}" if age is not None and age > 0 else ""
-    waiting = f"rows waiting for BigQuery: {about}{status.pending.rows:,}{since}"
+    waiting = f"rows waiting for BigQuery: {_about(status.pending)}{status.pending.rows:,}{since}"
     too_old = age is not None and age > settings.oldest_pending_threshold_seconds
     if status.pending.rows > settings.pending_threshold or too_old:
         yield warning(name, waiting, "see that a worker runs and that BigQuery answers; a backlog is sent by itself")

@@ -187,6 +187,17 @@ def test_what_waits_and_who_works(variables: dict[str, str], engine: Engine) -> 
     assert find(findings, "is21_logs", "open batches").level is Level.WARNING
 
 
+def test_items_of_tables_that_arent_configured(variables: dict[str, str], engine: Engine) -> None:
+    run(
+        engine,
+        "INSERT INTO bq_sync_queue (table_name, record_id) VALUES ('detection_log', '1'), ('detection_log', '2'),"
+        " ('is21_logs', '1')",
+        "INSERT INTO bq_sync_queue (table_name, record_id, sync_status) VALUES ('former', '1', 'completed')",
+    )
+    found = find(check(variables), "database", "table_name isn't configured")
+    assert (found.level, found.text.endswith(": detection_log (2)")) == (Level.WARNING, True)
+
+
 def test_a_missing_dataset(variables: dict[str, str]) -> None:
     findings = check(variables | {"BQ_SYNC_DATASET_ID": "nowhere"})
     assert errors(findings) == [("BigQuery", "dataset mobesorder.nowhere doesn't exist")]

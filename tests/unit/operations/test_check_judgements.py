@@ -15,7 +15,7 @@ from mapping.schema import BigQueryColumn, BigQueryTable, SourceColumn, SourceTa
 from operations.check import check_mapping, judge_settings
 from operations.check_bigquery import judge_clock, judge_destination, judge_identity, judge_location
 from operations.check_database import grant, judge_durability, judge_own_tables, judge_plan, judge_server
-from operations.check_queue import judge_queue
+from operations.check_queue import judge_queue, judge_unconfigured
 from operations.check_source import SourceFacts, judge_columns, judge_rights, judge_source, judge_times
 from operations.findings import Finding, Level, span
 from operations.migrate import MigrationPlan
@@ -288,6 +288,14 @@ def test_columns_that_dont_fit_and_columns_that_nothing_carries() -> None:
 def test_the_queue(status: TableStatus, batches: OpenBatches, names: str) -> None:
     found = bad(judge_queue("logs", status, batches, settings()))
     assert (found.level, names in found.text) == (Level.WARNING, True)
+
+
+def test_queue_items_that_no_configured_table_takes() -> None:
+    found = judge_unconfigured({"log": Count(3), "lgos": Count(12_000, is_estimate=True)})
+    assert (found.level, "table_name" in str(found.fix)) == (Level.WARNING, True)
+    assert found.text.endswith(": log (3), lgos (about 12,000)")
+    many = judge_unconfigured({f"log{number}": Count(1) for number in range(6)})
+    assert many.text.endswith("log4 (1) and others")
 
 
 def test_batches_without_a_worker() -> None:
