@@ -60,7 +60,7 @@ def check_source(
         )
         return None
     yield from judge_source(facts, settings.tables[name])
-    yield from judge_rights(facts, settings.tables[name], server)
+    yield judge_rights(facts, settings.tables[name], server)
     yield from judge_times(facts, settings.tables[name], settings, server, datetime.now(UTC))
     return facts.table
 
@@ -83,8 +83,7 @@ def _rights(source: SourceTable, settings: TableSettings) -> dict[str, list[str]
     marked = [*own, *(column.name for column in source.columns.values() if column.on_update)] if own else []
     read = [settings.primary_key, *([settings.age_column] if settings.age_column else []), *own, *_reads(settings)]
     rights = {"SELECT": _there(source, read), "UPDATE": _there(source, marked)}
-    needed = {right: columns for right, columns in rights.items() if columns}
-    return needed if settings.retention_days is None else {**needed, "DELETE": []}
+    return {right: columns for right, columns in rights.items() if columns}
 
 
 def _there(source: SourceTable, names: list[str]) -> list[str]:
@@ -137,20 +136,14 @@ def judge_columns(source: SourceTable, settings: TableSettings) -> Iterator[Find
             yield error(source.name, f"the source table has no column {column}, which `columns` names", fix)
 
 
-def judge_rights(facts: SourceFacts, settings: TableSettings, server: ServerFacts) -> Iterator[Finding]:
+def judge_rights(facts: SourceFacts, settings: TableSettings, server: ServerFacts) -> Finding:
     name = facts.table.name
-    needed = tuple(right for right in facts.lacking if right != "DELETE")
-    if needed:
-        yield error(name, f"the user lacks {', '.join(needed)} on the table", grant(server, name, needed))
-    else:
-        marks = settings.synced_flag is not None and settings.synced_flag in facts.table.columns
-        yield ok(name, "the user may read the table" + (" and mark its rows" if marks else ""))
-    if "DELETE" in facts.lacking:
-        yield warning(
-            name,
-            f"retention_days is {settings.retention_days}, but the user lacks DELETE on the table: old rows stay",
-            f"{grant(server, name, ('DELETE',))}, or set retention_days: null",
+    if facts.lacking:
+        return error(
+            name, f"the user lacks {', '.join(facts.lacking)} on the table", grant(server, name, facts.lacking)
         )
+    marks = settings.synced_flag is not None and settings.synced_flag in facts.table.columns
+    return ok(name, "the user may read the table" + (" and mark its rows" if marks else ""))
 
 
 def judge_times(

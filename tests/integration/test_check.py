@@ -126,8 +126,8 @@ def test_a_user_with_the_least_rights(variables: dict[str, str], engine: Engine,
     database = name_of(engine)
     grants = [
         *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.{table}" for table in metadata.tables),
-        f"GRANT SELECT, DELETE, UPDATE (synced_to_bq) ON `{database}`.detection_logs",
-        f"GRANT SELECT, DELETE, UPDATE (synced_to_bq) ON `{database}`.ai_summary_cache",
+        f"GRANT SELECT, UPDATE (synced_to_bq) ON `{database}`.detection_logs",
+        f"GRANT SELECT, UPDATE (synced_to_bq) ON `{database}`.ai_summary_cache",
         f"GRANT SELECT, UPDATE (confidence) ON `{database}`.is21_logs",
     ]
     with user(mariadb, *grants) as frugal:
@@ -135,7 +135,7 @@ def test_a_user_with_the_least_rights(variables: dict[str, str], engine: Engine,
     lacking = find(findings, "is21_logs", "the user lacks UPDATE")
     assert errors(findings) == [("is21_logs", lacking.text)]
     assert lacking.fix == f"GRANT UPDATE ON `{database}`.`is21_logs` TO 'frugal'@'%'"
-    assert find(findings, "is21_logs", "lacks DELETE").level is Level.WARNING
+    assert not any("DELETE" in finding.text for finding in findings if finding.where != "database")
     assert find(findings, "database", f"lacks SELECT on {VERSION_TABLE}").level is Level.WARNING
 
 
