@@ -10,6 +10,7 @@ from actors.messages import (
     LookupPassDone,
     LookupsChanged,
     ReadOn,
+    RecoveryNeeded,
     RetryDue,
     RetryNow,
     RowsDecided,
@@ -25,7 +26,7 @@ from delivery.finding import Page, find_items, find_rows
 from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
-from delivery.source import Source, SourceError
+from delivery.source import Source, SourceChangedError, SourceError
 
 
 class Poller(PipelineActor):
@@ -143,6 +144,9 @@ class Poller(PipelineActor):
         except SourceError as error:
             self._log.warning("could not read what waits", reason=str(error))
             self._retries.wait(str(error), self._backoff, self._read)
+            return
+        except SourceChangedError as changed:
+            self.upstream.tell(RecoveryNeeded(str(changed)))  # the next pipeline is made for the table as it is then
             return
         self._retries.succeeded(self._backoff)
         if not self._in_pass:

@@ -30,7 +30,7 @@ from database.in_lists import chunks
 from database.schema import queue
 from delivery.ledger import ItemStatus
 from delivery.rows import Key
-from delivery.source import QueuedItem, SourceError, SourceRow
+from delivery.source import QueuedItem, SourceChangedError, SourceError, SourceRow
 from delivery.triage import Item, RowState
 from mapping.schema import SourceTable
 
@@ -122,6 +122,7 @@ class SqlSource:
         self._columns = columns
         self._read_columns = [columns.table.c[name] for name in read_columns]
         self._key_of = key_of
+        self._types: tuple[object, ...] | None = None  # of the columns that `rows` reads, by the driver's numbers
 
     def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
         waiting = self._columns.waiting()
@@ -199,7 +200,7 @@ class SqlSource:
         query = select(synced, settling, *self._read_columns).select_from(self._columns.table)
         rows: dict[Key, SourceRow] = {}
         for some in chunks(list(keys)):
-            for row in self._read(query.where(self._columns.key.in_(some))):
+            for row in self._read(query.where(self._columns.key.in_(some)), typed=True):
                 rows[row[2]] = SourceRow(self._state(row[0]), row[2:], bool(row[1]))
         return rows
 
@@ -210,12 +211,22 @@ class SqlSource:
             return RowState.HISTORY
         return RowState.SYNCED if synced else RowState.WAITING
 
-    def _read(self, query: Executable) -> Sequence[Any]:
+    def _read(self, query: Executable, *, typed: bool = False) -> Sequence[Any]:
         try:
             with self._engine.connect() as connection:
-                return connection.execute(query).all()
+                result = connection.execute(query)
+                if typed and result.cursor is not None:
+                    self._demand_types(tuple(column[1] for column in result.cursor.description))
+                return result.all()
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
+
+    def _demand_types(self, types: tuple[object, ...]) -> None:
+        """A DATETIME that was made a TIMESTAMP looks the same, but is in another zone. The protocol tells them apart."""
+        if self._types is None:
+            self._types = types
+        elif types != self._types:
+            raise SourceChangedError(f"the columns of {self._table_name} have other types than before")
 
 
 def _clause(source: SourceTable) -> TableClause:

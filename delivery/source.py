@@ -33,8 +33,12 @@ class SourceError(Exception):
     """The database didn't answer a read; its text says why, without values."""
 
 
+class SourceChangedError(Exception):
+    """The table was altered: its values are no longer of the types that the mapping was compiled for."""
+
+
 class Source(Protocol):
-    """One table's rows and items. Every method may raise SourceError."""
+    """One table's rows and items. Every method may raise SourceError, and `rows` SourceChangedError."""
 
     def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
         """Keys of rows whose flag is FALSE and that aren't settling, in the key's own order, behind `after`."""

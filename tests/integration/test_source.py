@@ -11,7 +11,7 @@ from config.settings import TableSettings
 from database.in_lists import LONGEST
 from database.source import SourceColumns, SqlSource
 from delivery.ledger import ItemStatus
-from delivery.source import QueuedItem, SourceError
+from delivery.source import QueuedItem, SourceChangedError, SourceError
 from delivery.triage import RowState
 from tests.integration.worlds import LOGS, MemoryWorld, SqlWorld, World, sql_world
 
@@ -250,6 +250,23 @@ def test_a_table_without_flag_has_no_waiting_rows_and_nothing_to_mark(engine: En
         assert world.source.rows([1])[1].state is RowState.UNFLAGGED
         with world.ledger.transaction(world.lease) as tx:
             tx.set_flags([1])
+
+
+def test_a_column_whose_type_was_changed_is_noticed(engine: Engine) -> None:
+    create = (
+        "CREATE TABLE logs (id BIGINT PRIMARY KEY, label VARCHAR(50), at DATETIME,"
+        " synced_to_bq BOOLEAN NOT NULL DEFAULT 0) ENGINE=InnoDB"
+    )
+    with sql_world(engine, create, settings(column="at")) as world:
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO logs (id, at) VALUES (1, '2026-03-01 12:00:00')"))
+        source = SqlSource(engine, "logs", world.columns, ["id", "at"], int)
+        source.rows([1])
+        source.rows([1])
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE logs MODIFY at TIMESTAMP NULL"))
+        with pytest.raises(SourceChangedError):
+            source.rows([1])
 
 
 def test_a_flag_of_a_single_bit_is_a_flag(engine: Engine) -> None:

@@ -1,10 +1,13 @@
 """Poller: finds what waits, once, and says when everything was looked up."""
 
+import pytest
+
 from actors.messages import (
     ChildFailed,
     Flush,
     LookupPassDone,
     LookupsChanged,
+    RecoveryNeeded,
     RetryNow,
     RowsDecided,
     RowsFound,
@@ -18,6 +21,7 @@ from actors.room import Room
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
+from delivery.source import SourceChangedError
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.inbox import Inbox, pump
@@ -163,6 +167,18 @@ def test_decisions_go_to_the_marker_those_alike_together() -> None:
     assert decided[Outcome.ABANDONED].reason
     world.tick()
     assert world.marker.take(RowsDecided) == []  # until they are settled
+
+
+def test_a_table_that_was_altered_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def altered(_: object) -> None:
+        raise SourceChangedError("the columns have other types than before")
+
+    world = World()
+    world.db.add_rows(1)
+    monkeypatch.setattr(world.source, "rows", altered)
+    world.tick()
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert world.batcher.messages == []
 
 
 def test_a_database_that_doesnt_answer_is_asked_again_later() -> None:
