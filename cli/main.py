@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NoReturn
 
 import click
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli import logs
@@ -65,25 +66,47 @@ def main() -> None:
 @main.command()
 @click.option("--history", type=click.Choice(["send", "skip"]), help="What becomes of rows that are there already.")
 @click.option("--down", is_flag=True, help="Remove what migrate added; which rows were sent is forgotten.")
+@click.option("--yes", is_flag=True, help="With --down: don't ask whether that is meant.")
 @click.option("--sql", is_flag=True, help="Print the SQL and change nothing.")
-def migrate(history: Literal["send", "skip"] | None, down: bool, sql: bool) -> None:
+def migrate(history: Literal["send", "skip"] | None, down: bool, yes: bool, sql: bool) -> None:
     """Bring the database to what this version and configuration need."""
     from database.engine import connect
-    from operations.migrate import MigrationError, migrate_down, migrate_up, migration_sql
+    from operations.migrate import MigrationError, migrate_up, migration_sql
 
     if down and (sql or history):
-        raise click.UsageError("--down goes with no other option.")
+        raise click.UsageError("--down goes with no other option but --yes.")
+    if yes and not down:
+        raise click.UsageError("--yes goes with --down.")
+    if down and not (yes or _on_terminal()):
+        raise click.UsageError("--down asks whether it is meant: without a terminal say --yes too.")
     settings = _load()
     engine = connect(settings.require_database_url())
     try:
         if sql:
             click.echo(migration_sql(engine, settings, history), nl=False)
         elif down:
-            migrate_down(engine, settings, click.echo)
+            _migrate_down(engine, settings, ask=not yes)
         elif problems := migrate_up(engine, settings, history, click.echo):
             raise Failed("not everything could be done:\n  " + "\n  ".join(problems))
     except MigrationError as error:
         raise Failed(str(error)) from error
+
+
+def _migrate_down(engine: Engine, settings: Settings, *, ask: bool) -> None:
+    from operations.migrate import migrate_down, what_goes
+
+    going = what_goes(engine)
+    if not going:
+        click.echo("nothing to do")
+        return
+    click.echo("this goes:\n  " + "\n  ".join(going))
+    if ask:
+        click.confirm("Remove it?", abort=True)
+    migrate_down(engine, settings, click.echo)
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 @main.command("init-bigquery")

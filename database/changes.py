@@ -182,8 +182,8 @@ def connect(url: URL) -> Engine:
 
 
 def said_of(error: DBAPIError) -> str:
-    """A failed change in words: what went wrong, and at which statement."""
-    return f"{explain(error)}, at: {error.statement}"
+    """A failed change in words: what went wrong, and at which statement; at none where it couldn't be connected."""
+    return explain(error) if error.statement is None else f"{explain(error)}, at: {error.statement}"
 
 
 def _by_hand(table: str, clauses: Sequence[str]) -> str:

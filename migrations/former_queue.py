@@ -70,15 +70,18 @@ def carry_over(changes: Changes, ours: Shape, zone: ZoneInfo | None) -> None:
     _finish(changes, plan, values, key="id")
 
 
+def is_former(connection: Connection) -> bool:
+    """Whether the queue had another shape, which it gets back on the way down."""
+    return _noted(connection) is not None
+
+
 def give_back(changes: Changes, ours: Shape, zone: ZoneInfo | None) -> bool:
     """Give the queue the shape that it had; False where bq-sync made it. A `syncing` item becomes `processing`.
 
     Raises:
         ChangeError: the zone isn't known.
     """
-    noted = changes.connection.scalar(
-        text("SELECT added FROM bq_sync_table WHERE table_name = :queue"), {"queue": QUEUE}
-    )
+    noted = _noted(changes.connection)
     if noted is None:
         return False
     was = json.loads(noted)
@@ -159,6 +162,13 @@ def _insert_former_batches(table_name: str) -> str:
         f" SELECT DISTINCT {table_name}, 'completed', 0, '' FROM {QUEUE} WHERE former_status = 'success' AND NOT EXISTS"
         f" (SELECT 1 FROM bq_sync_batch AS b WHERE b.table_name = {table_name} AND {FORMER_BATCH})"
     )
+
+
+def _noted(connection: Connection) -> str | None:
+    """Its former shape, as JSON."""
+    query = text("SELECT added FROM bq_sync_table WHERE table_name = :queue")
+    noted: str | None = connection.scalar(query, {"queue": QUEUE})
+    return noted
 
 
 def _note(shape: Shape) -> str:

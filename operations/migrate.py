@@ -11,19 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, func, inspect, select, text, update
+from sqlalchemy import Connection, Engine, Select, func, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 import migrations
 from config.settings import Settings
 from database.catalogue import read_source_table
 from database.changes import ChangeError, Changes, Report, ScriptChanges, ServerChanges, connect, said_of
+from database.counting import Count, count
 from database.ledger import grant
 from database.locks import lock_name
 from database.schema import batch, metadata, queue
@@ -32,6 +33,7 @@ from delivery.errors import LedgerError
 from delivery.lease import Lease, new_token
 from delivery.rows import Key
 from mapping.schema import SourceColumn
+from migrations.former_queue import QUEUE, is_former
 from operations.source_changes import History, SourceChange, find_changes, make_change, read_notes, undo_changes
 
 LOCK_SECONDS = 1
@@ -81,7 +83,8 @@ def migrate_up(engine: Engine, settings: Settings, history: History | None, repo
         MigrationError: with the fix: a worker runs, history isn't said, a table stayed busy, the database refused.
     """
     with _connection(engine) as connection:
-        _demand_history(_plan(connection, settings), history)
+        planned = _plan(connection, settings)
+        _demand_history(planned, history)
         _take_locks(connection, settings.tables)
         changes = ServerChanges(connection, report)
         command.upgrade(_alembic(changes, settings), "head")
@@ -89,9 +92,45 @@ def migrate_up(engine: Engine, settings: Settings, history: History | None, repo
         lacking = _plan(connection, settings)
         for change in lacking.changes:
             make_change(changes, change, history)
-        for name in settings.tables:
-            _flag_what_was_sent(connection, settings, name, report)
+        flagged = [_flag_what_was_sent(connection, settings, name, report) for name in settings.tables]
+        if planned.is_empty and not any(flagged) and not lacking.problems:
+            report("nothing to do")
         return lacking.problems
+
+
+def what_goes(engine: Engine) -> tuple[str, ...]:
+    """What `migrate_down` would take away, a line each; empty: `migrate_up` was never here, or all is gone.
+
+    Raises:
+        MigrationError: the database can't be read.
+    """
+    with _connection(engine) as connection:
+        there = inspect(connection)
+        if not there.has_table(migrations.VERSION_TABLE):
+            return ()
+        own = {name for name in metadata.tables if there.has_table(name)}
+        lines = [f"{name}: {', '.join(added.values())}" for name, added in read_notes(connection).items()]
+        if {QUEUE, "bq_sync_table"} <= own and is_former(connection):
+            own.remove(QUEUE)
+            lines.append(f"{QUEUE} gets its former shape back, with its items")
+        elif QUEUE in own and not _has_our_queue(connection):
+            own.remove(QUEUE)  # it has its former shape back, from a way down that was cut
+        elif QUEUE in own:
+            pending, failed = (_words(count(connection, _items(status))) for status in ("pending", "failed"))
+            lines.append(f"in {QUEUE}: {pending} pending and {failed} failed items")
+        return (
+            f"bq-sync's tables: {', '.join(sorted(own)) or 'none'}",
+            *lines,
+            "which rows were sent is forgotten: a later `migrate --history send` sends them a second time",
+        )
+
+
+def _items(status: str) -> Select[Any]:
+    return select(queue.c.id).where(queue.c.sync_status == status)
+
+
+def _words(counted: Count) -> str:
+    return f"{'about ' if counted.is_estimate else ''}{counted.rows:,}"
 
 
 def migrate_down(engine: Engine, settings: Settings, report: Report) -> None:
@@ -152,13 +191,15 @@ def _plan(connection: Connection, settings: Settings) -> MigrationPlan:
     revision = context.get_current_revision()
     if revision is not None:
         there = inspect(connection)
-        if not all(there.has_table(name) for name in metadata.tables) or "sync_status" not in (
-            column["name"] for column in there.get_columns(queue.name)
-        ):
+        if not all(there.has_table(name) for name in metadata.tables) or not _has_our_queue(connection):
             raise MigrationError("a migration down was cut: run it again to its end, then migrate up")
     head = ScriptDirectory.from_config(_alembic(None, settings)).get_current_head()
     changes, problems = find_changes(connection, settings)
     return MigrationPlan(revision, str(head), tuple(changes), tuple(problems))
+
+
+def _has_our_queue(connection: Connection) -> bool:
+    return any(column["name"] == "sync_status" for column in inspect(connection).get_columns(QUEUE))
 
 
 def _demand_history(planned: MigrationPlan, history: History | None) -> None:
@@ -198,13 +239,16 @@ def _take_leases(connection: Connection, tables: Collection[str]) -> None:
         grant(connection.engine, Lease(name, new_token(), mine))
 
 
-def _flag_what_was_sent(connection: Connection, settings: Settings, name: str, report: Report) -> None:
-    """Set the flags of rows that a former program sent (migrations.former_queue), also where they'd read NULL."""
+def _flag_what_was_sent(connection: Connection, settings: Settings, name: str, report: Report) -> bool:
+    """Set the flags of rows that a former program sent (migrations.former_queue), also where they'd read NULL.
+
+    False: there was nothing to set.
+    """
     source = read_source_table(connection, name)
     table = settings.tables[name]
     needed = [each for each in (table.primary_key, table.synced_flag, table.synced_at) if each is not None]
     if source is None or any(each not in source.columns for each in needed):
-        return  # `check` says what is missing; the next `migrate` comes back to it
+        return False  # `check` says what is missing; the next `migrate` comes back to it
     columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
     former = (
         batch.c.table_name == name,
@@ -213,14 +257,16 @@ def _flag_what_was_sent(connection: Connection, settings: Settings, name: str, r
         batch.c.row_count == 0,
         batch.c.ended_at.is_(None),
     )
-    for batch_id in connection.scalars(select(batch.c.id).where(*former)).all():
-        count = 0
+    batch_ids = connection.scalars(select(batch.c.id).where(*former)).all()
+    for batch_id in batch_ids:
+        rows = 0
         for keys in _keys_of(connection, batch_id, source.columns[table.primary_key]):
             for statement in columns.flagging(keys):
                 connection.execute(statement)
-            count += len(keys)
+            rows += len(keys)
         connection.execute(update(batch).where(batch.c.id == batch_id).values(ended_at=func.now(6)))
-        report(f"{name}: the flags of {count:,} rows are set, which a former program sent")
+        report(f"{name}: the flags of {rows:,} rows are set, which a former program sent")
+    return bool(batch_ids)
 
 
 def _keys_of(connection: Connection, batch_id: int, key_column: SourceColumn) -> Iterator[list[Key]]:

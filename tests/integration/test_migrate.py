@@ -1,12 +1,16 @@
 """Up, down and up again: on an empty database, and beside source tables with and without flags and rows."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
+from cli.main import main
 from database.engine import connect_unpooled
 from database.locks import Locks
 from database.schema import metadata
@@ -157,6 +161,54 @@ def test_it_refuses_while_a_worker_owns_a_table(engine: Engine, database_url: st
     assert picture(engine) == was
 
     locks.close()
+
+
+def test_when_all_is_done_it_says_so(engine: Engine) -> None:
+    run(engine, LOGS)
+    migrate_up(engine, settings(logs={}), None, print)
+
+    said: list[str] = []
+    migrate_up(engine, settings(logs={}), None, said.append)
+    assert said == ["nothing to do"]
+
+
+@pytest.fixture
+def migrated(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """The command on a migrated database with two pending items and a failed one."""
+    run(engine, LOGS)
+    migrate_up(engine, settings(logs={}), None, print)
+    items = "('logs', '1', 'pending'), ('logs', '2', 'pending'), ('logs', '3', 'failed')"
+    run(engine, f"INSERT INTO bq_sync_queue (table_name, record_id, sync_status) VALUES {items}")
+    file = tmp_path / "bq_sync.yaml"
+    table = "{destination: events, primary_key: id, columns: {id: id}}"
+    file.write_text(f"bq_sync: {{project_id: p, dataset_id: d, tables: {{logs: {table}}}}}")
+    monkeypatch.setattr("cli.logs.configure", lambda _: None)  # it belongs to the whole process
+    runner = CliRunner(env={"BQ_SYNC_CONFIG": str(file), "BQ_SYNC_DATABASE_URL": database_url})
+    return lambda *arguments, **options: runner.invoke(main, ["migrate", *arguments], **options)
+
+
+def test_down_says_what_goes_and_a_second_one_that_nothing_is_left(
+    engine: Engine, migrated: Callable[..., Result]
+) -> None:
+    done = migrated("--down", "--yes")
+    assert done.exit_code == 0
+    assert "bq_sync_batch, bq_sync_command" in done.stdout
+    assert "logs: synced_to_bq, bq_sync_flag" in done.stdout
+    assert "2 pending and 1 failed items" in done.stdout
+    assert tables(engine) == {"logs"}
+
+    assert migrated("--down", "--yes").stdout == "nothing to do\n"
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", OURS | {VERSION_TABLE, "logs"}), ("y", {"logs"})])
+def test_on_a_terminal_down_asks(
+    engine: Engine, migrated: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, answer: str, left: set[str]
+) -> None:
+    monkeypatch.setattr("cli.main._on_terminal", lambda: True)
+    assert "Remove it?" in migrated("--down", input=f"{answer}\n").stdout
+    assert tables(engine) == left
 
 
 def test_names_are_only_names(engine: Engine) -> None:

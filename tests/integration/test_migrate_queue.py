@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from operations.migrate import MigrationError, migrate_down, migrate_up
+from operations.migrate import MigrationError, migrate_down, migrate_up, what_goes
 from tests.integration.migrating import (
     LOGS,
     NAMES,
@@ -111,6 +111,7 @@ def test_down_gives_the_older_shape_back_and_up_carries_it_over_again(older: Eng
     migrated = picture(older)
     run(older, "INSERT INTO bq_sync_queue (table_name, record_id, sync_status) VALUES ('logs', '9', 'abandoned')")
 
+    assert "bq_sync_queue gets its former shape back, with its items" in what_goes(older)
     migrate_down(older, CONFIGURED, print)
     again = "SELECT queue_id, table_name, record_id, payload, status, created_at FROM bq_sync_queue ORDER BY queue_id"
     given_back = read(older, again)

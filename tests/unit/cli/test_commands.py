@@ -68,7 +68,7 @@ def test_without_a_database_each_says_what_to_set(command: list[str]) -> None:
 def test_a_database_that_doesnt_answer_is_one_line_without_password() -> None:
     done = bq_sync("migrate", BQ_SYNC_DATABASE_URL=DATABASE)
     assert done.exit_code == 1
-    assert done.stderr.startswith("bq-sync: the database can't be reached")
+    assert done.stderr == "bq-sync: the database can't be reached (error 2003)\n"
     assert "hunter2" not in done.output
 
 
@@ -81,3 +81,10 @@ def test_an_unknown_table_is_named() -> None:
 def test_options_that_exclude_each_other() -> None:
     assert bq_sync("migrate", "--down", "--sql").exit_code == 2
     assert bq_sync("migrate", "--down", "--history", "send").exit_code == 2
+    assert bq_sync("migrate", "--yes").exit_code == 2
+
+
+def test_down_without_a_terminal_has_to_be_meant() -> None:
+    done = bq_sync("migrate", "--down", BQ_SYNC_DATABASE_URL=DATABASE)
+    assert done.exit_code == 2
+    assert "say --yes too" in done.stderr
