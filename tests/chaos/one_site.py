@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from config.files import CHECKOUT_FILE
 from config.settings import Settings, load
-from database.engine import connect
 from delivery.complete import CHUNK
 from operations.migrate import migrate_up
 from sandbox.camera import Camera, run
@@ -67,18 +66,18 @@ class Site:
         self._environment = {f"BQ_SYNC_{name.upper()}": str(value) for name, value in chosen.items()}
         self._environment |= emulator.environment() | {"PYTHONUNBUFFERED": "1"}
         self.settings: Settings = load(os.environ | self._environment)
-        self._engine = create_engine(mariadb.url(name), pool_pre_ping=True)  # outlives the server
-        self._utc_engine = connect(mariadb.url(name))
+        # Outlives the server, and a comparison that takes its time; database.engine's sessions are short of patience.
+        utc = {"init_command": "SET time_zone = '+00:00'"}
+        self._engine = create_engine(mariadb.url(name), pool_pre_ping=True, connect_args=utc)
         self._camera = Camera(self._engine)
         create_tables(self._engine)
-        migrate_up(self._utc_engine, self.settings, "send", print)
+        migrate_up(self._engine, self.settings, "send", print)
 
     def close(self) -> None:
         """End its workers. Its rows go when the servers go, which a test may have ended by now."""
         for worker in self._workers:
             worker.kill()
         self._engine.dispose()
-        self._utc_engine.dispose()
 
     # its rows
 
@@ -190,7 +189,7 @@ class Site:
             if worker.running:
                 assert worker.terminate() == 0, worker.log_tail(40)
         with closing(self._emulator.client()) as client:
-            compared = compare(self._utc_engine, client, self.settings)
+            compared = compare(self._engine, client, self.settings)
         assert compared.equal, f"{compared.report()}\n{self.logs()}"
         assert all(table.source_rows for table in compared.tables.values())
 
