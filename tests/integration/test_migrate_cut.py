@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from sqlalchemy import Engine
 
-from operations.migrate import MigrationError, migrate_down, migrate_up
+from operations.migrate import MigrationError, migrate_down, migrate_up, what_goes
 from tests.integration.migrating import (
     LOGS,
     NAMES,
@@ -71,6 +71,7 @@ def test_down_cut_anywhere(engine: Engine) -> None:
         cut = run_until(changes, lambda: migrate_down(engine, CONFIGURED, print))
         if cut is None:
             break
+        what_goes(engine)  # can be told at any time
         migrate_down(engine, CONFIGURED, print)
         assert picture(engine) == whole, f"cut after {cut}"
     assert changes > 10
