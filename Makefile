@@ -45,4 +45,4 @@ unit: install
 	$(BIN)/pytest tests/unit
 
 chaos: install mariadb
-	$(BIN)/pytest tests/chaos
+	$(BIN)/pytest -n 3 tests/chaos

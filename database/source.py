@@ -222,7 +222,7 @@ class SqlSource:
             raise SourceError(explain(error)) from error
 
     def _demand_types(self, types: tuple[object, ...]) -> None:
-        """A DATETIME that was made a TIMESTAMP looks the same, but is in another zone. The protocol tells them apart."""
+        """A DATETIME that was made a TIMESTAMP looks the same, but is in another zone: the types tell them apart."""
         if self._types is None:
             self._types = types
         elif types != self._types:
