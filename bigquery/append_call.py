@@ -42,7 +42,7 @@ class AppendCall:
         overdue = threading.Timer(
             deadline_seconds,
             self.hang_up,
-            [f"no answer within {deadline_seconds:g} s: the network or BigQuery is slow"],
+            [f"no answer within {deadline_seconds:.1f} s: the network or BigQuery is slow"],
         )
         overdue.daemon = True
         overdue.start()
