@@ -1,4 +1,4 @@
-"""The REST API: spec section 8, as one Starlette application."""
+"""The REST API (docs/api.md) as one Starlette application."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who may ask: spec section 10. Stands before every route, so that a new one can't be forgotten."""
+"""Who may ask: see docs/api.md. Stands before every route, so that a new one can't be forgotten."""
 
 from http import HTTPStatus
 from secrets import compare_digest

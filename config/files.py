@@ -33,7 +33,7 @@ def read_file(path: Path) -> dict[str, Any]:
     """
     try:
         # safe_load's own loader, made stricter.
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a SafeLoader that is stricter
     except OSError as error:
         fix = "set BQ_SYNC_CONFIG to the configuration file"
         raise SettingsError([f"{path}: can't be read ({error.strerror}): {fix}"]) from error

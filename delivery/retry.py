@@ -1,4 +1,4 @@
-"""What to do with a batch whose append failed: pure decisions, all in one place. Spec: the table of error classes."""
+"""What to do with a batch whose append failed: pure decisions, all in one place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
