@@ -18,7 +18,7 @@ from operations.migrate import MigrationError, MigrationPlan, plan
 
 WHERE = "database"
 
-# Spec: the oldest servers that bq-sync is made for.
+# The oldest servers that bq-sync is made for.
 OLDEST_MARIADB = (10, 6)
 OLDEST_MYSQL = (8, 0)
 
