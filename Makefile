@@ -1,7 +1,7 @@
 # What people and CI run: `make` lists it.
 
 PYTHON ?= python3
-JOBS ?= 3  # of two cores: many tests mostly wait
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -34,7 +34,7 @@ demo: install mariadb
 	@$(BIN)/python -m sandbox.demo $(if $(ROWS),--rows $(ROWS)) $(if $(PORT),--port $(PORT))
 
 test: install mariadb lint
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
@@ -45,4 +45,4 @@ unit: install
 	$(BIN)/pytest tests/unit
 
 chaos: install mariadb
-	$(BIN)/pytest -n 3 tests/chaos
+	$(BIN)/pytest -n 3 --dist worksteal tests/chaos
