@@ -303,16 +303,12 @@ class BqWriter(PipelineActor):
     def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
         """Fail the guilty rows; the others are a new batch at the same offset."""
 
-        def refused(_: None) -> None:
+        def refused() -> None:
             self._begun = None
             self._settled(begun.outgoing, guilty)
             self._go_on_with(begun.outgoing, without=guilty)
 
-        self._write(
-            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, guilty),
-            then=refused,
-            again=lambda: self._reject(begun, guilty),
-        )
+        self._refuse(begun, guilty, then=refused)
 
     def _count_retry(self, begun: Begun, reason: str) -> None:
         self._write(
@@ -324,16 +320,12 @@ class BqWriter(PipelineActor):
     def _take_apart(self, begun: Begun, reason: str) -> None:
         """BigQuery refuses the batch, and no row of it is named: find out which it is for."""
 
-        def refused(_: None) -> None:
+        def refused() -> None:
             self._trial = self._trial or Trial()
             self._trial.refused(begun.outgoing, reason)
             self._done()
 
-        self._write(
-            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, {}),
-            then=refused,
-            again=lambda: self._take_apart(begun, reason),
-        )
+        self._refuse(begun, {}, then=refused)
 
     def _go_on_with_trial(self, trial: Trial) -> None:
         piece = trial.next()
@@ -353,11 +345,14 @@ class BqWriter(PipelineActor):
         """Nothing gets through. Take the batch back if nothing of it can have been written; else recovery decides."""
         if self._attempts.unknown:
             self._end(needed)
-            return
+        else:
+            self._refuse(begun, {}, then=lambda: self._end(needed))
+
+    def _refuse(self, begun: Begun, guilty: Mapping[int, str], then: Callable[[], None]) -> None:
         self._write(
-            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, {}),
-            then=lambda _: self._end(needed),
-            again=lambda: self._hold(begun, needed),
+            lambda tx: refuse(tx, begun.batch_id, begun.outgoing, guilty),
+            then=lambda _: then(),
+            again=lambda: self._refuse(begun, guilty, then),
         )
 
     # what the steps share
