@@ -168,6 +168,7 @@ class TableState(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"  # for something that goes away by itself
     BLOCKED = "blocked"  # until somebody acts
+    PAUSED = "paused"  # by an operator
     STOPPED = "stopped"
 
 
@@ -216,6 +217,16 @@ class FromPipeline:
 
     generation: int
     message: object
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Finish what is begun, and send nothing until Resume: an operator wants it so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The end of a pause."""
 
 
 @dataclass(frozen=True, slots=True)

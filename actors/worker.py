@@ -25,7 +25,7 @@ from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings
 from database.catalogue import read_source_table
-from database.commands import waiting
+from database.commands import read_orders
 from database.durability import Durability, read_durability
 from database.engine import Engines, connect, connect_for_reading, connect_unpooled
 from database.failures import explain
@@ -119,7 +119,7 @@ class Worker:
     def _waiting_commands(self, tables: Sequence[str]) -> Sequence[Command]:
         try:
             with self._engines.read.connect() as connection:
-                return waiting(connection, tables)
+                return read_orders(connection, tables).commands
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
 

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.asking import Patience, ask
 from api.body import read_body
 from api.flush import flush_answer
 from api.guard import Guard
@@ -24,6 +23,7 @@ from config.settings import Settings
 from database.commands import CommandKind
 from database.failures import explain
 from database.status import Status, read_status
+from operations.control import Patience, UnansweredError, ask
 from operations.health import DISABLED, Health, Level, Thresholds, judge
 
 PATH = "/api/bq-sync"
@@ -79,7 +79,11 @@ class Endpoints:
         tables = self._known(body.tables)
         if not self._settings.enabled:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, DISABLED.reasons[0])
-        status, answer = flush_answer(await ask(self._database(), CommandKind.FLUSH, tables, self._patience))
+        try:
+            asked = await ask(self._database(), CommandKind.FLUSH, tables, self._patience)
+        except UnansweredError as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+        status, answer = flush_answer(asked.outcomes)
         return _json(answer, status)
 
     async def _status(self) -> Status:

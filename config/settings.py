@@ -219,6 +219,11 @@ def _carries(origin: ColumnOrigin, primary_key: str) -> bool:
             return False
 
 
+def _listed(value: object) -> object:
+    """A list; in the environment it is a text with spaces or line ends between its parts."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
 class Settings(_Strict):
     """Everything that can be set; the names are those of the YAML file and, as BQ_SYNC_<NAME>, of the environment."""
 
@@ -252,6 +257,9 @@ class Settings(_Strict):
     failed_threshold: int = Field(10, ge=0)
     oldest_pending_threshold_seconds: float = Field(300, gt=0)
     log_format: Literal["auto", "human", "json"] = "auto"
+    alert_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = ()  # of Apprise; they hold secrets
+    heartbeat_table: str | None = Field(None, pattern=r"^[\w -]+$", max_length=1024)
+    metrics_directory: Path | None = None  # where the processes of a box put their figures together
 
     tables: dict[str, TableSettings] = Field(min_length=1)
 

@@ -2,16 +2,21 @@
 
 A command waits until the table's owner takes it under its lease (`take_command` and `finish_command` of
 `database.transaction`), or until whoever asked withdraws it: what was answered with "nobody is there" is never done.
+A pause is no command but a value that holds until it is changed, so it survives every restart.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, insert, literal_column, select, update
+from sqlalchemy import Connection, func, insert, literal_column, null, select, true, union_all, update
+from sqlalchemy.dialects.mysql import insert as insert_or_update
 
 from database.schema import command
+from database.schema import table as notes
 
 
 class CommandKind(StrEnum):
@@ -33,6 +38,15 @@ class Command:
     id: int
     table: str
     kind: CommandKind
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What is wanted of some tables now: which of them are paused, and the commands that nobody has taken."""
+
+    paused: frozenset[str]
+    commands: tuple[Command, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,44 +55,74 @@ class Outcome:
 
     id: int
     table: str
+    kind: CommandKind
     state: CommandState
+    created_at: datetime
     result: Mapping[str, object] = field(default_factory=dict)
 
 
-def request(connection: Connection, kind: CommandKind, tables: Sequence[str]) -> tuple[int, ...]:
-    """Ask it of the owner of each table; the commands' ids. It counts from the transaction's commit."""
-    return tuple(_insert(connection, kind, table) for table in tables)
+def request(
+    connection: Connection, kind: CommandKind, tables: Sequence[str], arguments: Mapping[str, object] | None = None
+) -> str:
+    """Ask it of the owner of each table; what all of these commands are known by. It counts from the commit."""
+    name = uuid.uuid4().hex
+    common = {"request": name, "kind": kind, "arguments": json.dumps(arguments) if arguments else None}
+    connection.execute(insert(command), [common | {"table_name": table} for table in tables])
+    return name
 
 
-def waiting(connection: Connection, tables: Sequence[str]) -> tuple[Command, ...]:
-    """The commands to these tables that nobody has taken, the oldest first."""
-    query = select(command.c.id, command.c.table_name, command.c.kind).where(
+def read_orders(connection: Connection, tables: Collection[str]) -> Orders:
+    """What is wanted of these tables, in one statement; the commands with the oldest first."""
+    waiting = select(command.c.table_name, command.c.id, command.c.kind, command.c.arguments).where(
         command.c.state == CommandState.WAITING, command.c.table_name.in_(tables)
     )
-    rows = connection.execute(query.order_by(command.c.id))
-    return tuple(Command(row.id, row.table_name, CommandKind(row.kind)) for row in rows)
-
-
-def outcomes(connection: Connection, ids: Sequence[int]) -> tuple[Outcome, ...]:
-    """What has become of these commands, in the order they were made."""
-    columns = (command.c.id, command.c.table_name, command.c.state, command.c.result)
-    rows = connection.execute(select(*columns).where(command.c.id.in_(ids)).order_by(command.c.id))
-    return tuple(
-        Outcome(row.id, row.table_name, CommandState(row.state), json.loads(row.result) if row.result else {})
-        for row in rows
+    paused = select(notes.c.table_name, null(), null(), null()).where(
+        notes.c.paused == true(), notes.c.table_name.in_(tables)
+    )
+    rows = connection.execute(union_all(waiting, paused)).all()
+    return Orders(
+        paused=frozenset(row.table_name for row in rows if row.id is None),
+        commands=tuple(
+            Command(row.id, row.table_name, CommandKind(row.kind), _object(row.arguments))
+            for row in sorted((row for row in rows if row.id is not None), key=lambda row: row.id)
+        ),
     )
 
 
-def withdraw(connection: Connection, ids: Sequence[int]) -> None:
-    """Take back those that nobody has taken; the others go on. `outcomes` tells which."""
+def set_paused(connection: Connection, tables: Collection[str], paused: bool) -> None:
+    """Want these tables paused, or no longer. Their owners follow within seconds, and note the state."""
+    for table in tables:
+        statement = insert_or_update(notes).values(table_name=table, paused=paused)
+        connection.execute(statement.on_duplicate_key_update(paused=paused))
+
+
+def outcomes(connection: Connection, request: str) -> tuple[Outcome, ...]:
+    """What has become of the commands of a request, in the order they were made; none: there is no such request."""
+    columns = (command.c.id, command.c.table_name, command.c.kind, command.c.state, command.c.created_at)
+    query = select(*columns, command.c.result).where(command.c.request == request).order_by(command.c.id)
+    return tuple(
+        Outcome(
+            row.id,
+            row.table_name,
+            CommandKind(row.kind),
+            CommandState(row.state),
+            row.created_at.replace(tzinfo=UTC),
+            _object(row.result),
+        )
+        for row in connection.execute(query)
+    )
+
+
+def withdraw(connection: Connection, request: str) -> None:
+    """Take back those of its commands that nobody has taken; the others go on. `outcomes` tells which."""
     connection.execute(
         update(command)
-        .where(command.c.id.in_(ids), command.c.state == CommandState.WAITING)
+        .where(command.c.request == request, command.c.state == CommandState.WAITING)
         .values(state=CommandState.WITHDRAWN, ended_at=func.current_timestamp(literal_column("6")))
     )
 
 
-def _insert(connection: Connection, kind: CommandKind, table: str) -> int:
-    key = connection.execute(insert(command).values(table_name=table, kind=kind)).inserted_primary_key
-    assert key is not None, "an INSERT of one row has a key"
-    return int(key[0])
+def _object(text: str | None) -> Mapping[str, object]:
+    value = json.loads(text) if text else {}
+    assert isinstance(value, dict), "arguments and results are objects"
+    return value

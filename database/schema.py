@@ -6,7 +6,7 @@ from bq_sync_enqueuer.table import metadata, queue
 from sqlalchemy import BigInteger, Boolean, Column, Enum, Index, Integer, String, Table, Text, text
 from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB, TIMESTAMP
 
-__all__ = ["batch", "command", "lease", "metadata", "queue", "site", "stream", "table"]
+__all__ = ["batch", "command", "incident", "lease", "metadata", "queue", "site", "stream", "table"]
 
 NOW = text("CURRENT_TIMESTAMP(6)")
 INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_default_charset": "utf8mb4"}
@@ -54,10 +54,11 @@ batch = Table(
     _instant("ended_at"),
     Index("bq_sync_batch_table_state", "table_name", "state"),
     Index("bq_sync_batch_stream", "stream_id"),
+    Index("bq_sync_batch_ended", "table_name", "state", "ended_at", "row_count"),  # rows by the minute, of itself
     **INNODB,
 )
 
-# What is known of each table as a whole; written by its owner.
+# What is known of each table as a whole; written by its owner, but for `paused`.
 table = Table(
     "bq_sync_table",
     metadata,
@@ -65,6 +66,7 @@ table = Table(
     Column("state", String(16), nullable=False, server_default="stopped"),
     Column("reason", Text, nullable=True),  # of the state, in words
     _instant("state_since"),
+    Column("paused", Boolean, nullable=False, server_default="0"),  # by an operator, whoever owns it
     _instant("last_sync_at"),
     _instant("last_error_at"),
     Column("last_error", Text, nullable=True),
@@ -81,12 +83,29 @@ command = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=True),
     Column("table_name", String(64), nullable=False),
+    Column(
+        "request", String(32), nullable=False, server_default=text("''")
+    ),  # one for all tables that were asked together
     Column("kind", Enum("flush", "retention"), nullable=False),
+    Column("arguments", LONGTEXT, nullable=True),  # JSON
     Column("state", Enum("waiting", "taken", "done", "withdrawn"), nullable=False, server_default="waiting"),
     _instant("created_at", now=True),
     _instant("ended_at"),
     Column("result", LONGTEXT, nullable=True),  # JSON
     Index("bq_sync_command_state", "state", "table_name"),
+    Index("bq_sync_command_request", "request"),
+    **INNODB,
+)
+
+# What the Monitor has told the alert channels, or is about to; gone once they know that it is over.
+incident = Table(
+    "bq_sync_incident",
+    metadata,
+    Column("name", String(190), primary_key=True),
+    Column("description", Text, nullable=False),
+    _instant("opened_at", now=True),
+    _instant("told_at"),
+    _instant("cleared_at"),
     **INNODB,
 )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, literal_column, select, text
+from sqlalchemy import Connection, Engine, Row, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings, TableSettings
@@ -13,7 +13,7 @@ from database.counting import NONE, Count, count_items, oldest_item
 from database.failures import explain
 from database.flagged import DECIDING, UnpreparedError, count_flagged, find_flagged
 from database.locks import lock_name
-from database.schema import metadata
+from database.prepared import lacking
 from database.schema import table as notes
 from delivery.ledger import ItemStatus
 
@@ -27,6 +27,7 @@ class TableStatus:
     Attributes:
         state: what its owner noted last (`actors.messages.TableState`), or UNPREPARED.
         reason: of the state, in words.
+        paused: an operator wants nothing sent until it is resumed; `state` says whether its owner knows.
         owner_alive: some worker holds the table's lock at this moment.
         pending: what waits for BigQuery, each row once: items that are pending, and rows whose flag is FALSE that no
             item decides about.
@@ -40,6 +41,7 @@ class TableStatus:
 
     state: str
     reason: str | None = None
+    paused: bool = False
     owner_alive: bool = False
     pending: Count = NONE
     syncing: Count = NONE
@@ -91,8 +93,8 @@ def read_status(engine: Engine, settings: Settings) -> Status:
     with engine.connect() as connection:
         now: datetime = connection.scalars(select(func.utc_timestamp(literal_column("6")))).one()
         read_at = now.replace(tzinfo=UTC)
-        if lacking := _lacking_tables(connection):
-            problem = f"the database has no {', '.join(lacking)}: run `bq-sync migrate`"
+        if missing := lacking(connection):
+            problem = f"the database has no {', '.join(missing)}: run `bq-sync migrate`"
             return Status(read_at, dict.fromkeys(settings.tables, TableStatus(UNPREPARED, problem)), (problem,))
         noted = {row.table_name: row for row in connection.execute(select(notes))}
         tables: dict[str, TableStatus] = {}
@@ -104,13 +106,6 @@ def read_status(engine: Engine, settings: Settings) -> Status:
         return Status(read_at, tables, tuple(problems))
 
 
-def _lacking_tables(connection: Connection) -> list[str]:
-    there = set(
-        connection.scalars(text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"))
-    )
-    return sorted(metadata.tables.keys() - there)
-
-
 def _noted(row: Row[Any] | None) -> TableStatus:
     """What the table's owner keeps in bq_sync_table; nothing before the first one came."""
     if row is None:
@@ -118,6 +113,7 @@ def _noted(row: Row[Any] | None) -> TableStatus:
     return TableStatus(
         state=row.state,
         reason=row.reason,
+        paused=bool(row.paused),
         synced=row.synced_rows,
         last_sync_at=_utc(row.last_sync_at),
         last_error_at=_utc(row.last_error_at),

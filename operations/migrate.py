@@ -27,6 +27,7 @@ from database.changes import ChangeError, Changes, Report, ScriptChanges, Server
 from database.counting import Count, count
 from database.ledger import grant
 from database.locks import lock_name
+from database.prepared import lacking
 from database.schema import batch, metadata, queue
 from database.source import SourceColumns
 from delivery.errors import LedgerError
@@ -189,11 +190,13 @@ def _connection(engine: Engine) -> Iterator[Connection]:
 def _plan(connection: Connection, settings: Settings) -> MigrationPlan:
     context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
     revision = context.get_current_revision()
+    head = ScriptDirectory.from_config(_alembic(None, settings)).get_current_head()
     if revision is not None:
         there = inspect(connection)
-        if not all(there.has_table(name) for name in metadata.tables) or not _has_our_queue(connection):
+        made = metadata.tables.keys() - migrations.tables_made_after(revision)
+        whole = all(there.has_table(name) for name in made) and _has_our_queue(connection)
+        if not whole or (revision == head and lacking(connection)):
             raise MigrationError("a migration down was cut: run it again to its end, then migrate up")
-    head = ScriptDirectory.from_config(_alembic(None, settings)).get_current_head()
     changes, problems = find_changes(connection, settings)
     return MigrationPlan(revision, str(head), tuple(changes), tuple(problems))
 

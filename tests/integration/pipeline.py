@@ -158,22 +158,22 @@ class Site:
 
         Whatever can be decided of what was committed before is decided when this returns.
         """
-        return self.flushed(*self.ask_to_flush(*tables))
+        return self.flushed(self.ask_to_flush(*tables))
 
-    def ask_to_flush(self, *tables: str) -> tuple[int, ...]:
-        """Write the commands, and don't wait; their ids."""
+    def ask_to_flush(self, *tables: str) -> str:
+        """Write the commands, and don't wait; what the request is known by."""
         with self.engine.begin() as connection:
             return request(connection, CommandKind.FLUSH, tables or tuple(self.settings.tables))
 
-    def flushed(self, *ids: int) -> int:
-        """Wait until these commands are done: how many rows were sent by them."""
-        self.wait_until(lambda: all(outcome.state is CommandState.DONE for outcome in self.outcomes(*ids)), "flushed")
-        return sum(int(str(outcome.result["flushedCount"])) for outcome in self.outcomes(*ids))
+    def flushed(self, asked: str) -> int:
+        """Wait until that request is done: how many rows were sent by it."""
+        self.wait_until(lambda: all(outcome.state is CommandState.DONE for outcome in self.outcomes(asked)), "flushed")
+        return sum(int(str(outcome.result["flushedCount"])) for outcome in self.outcomes(asked))
 
-    def outcomes(self, *ids: int) -> tuple[Outcome, ...]:
-        """What has become of these commands."""
+    def outcomes(self, asked: str) -> tuple[Outcome, ...]:
+        """What has become of that request's commands, one for each table."""
         with self.engine.connect() as connection:
-            return outcomes(connection, ids)
+            return outcomes(connection, asked)
 
 
 @contextmanager

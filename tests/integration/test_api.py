@@ -19,9 +19,9 @@ from sqlalchemy import Engine, create_engine, text
 from starlette.applications import Starlette
 
 from api.app import create_app
-from api.asking import Patience
-from database.commands import Command, waiting
+from database.commands import Command, read_orders
 from database.schema import metadata
+from operations.control import Patience
 from tests.unit.api.client import assert_problem, call, settings
 
 pytestmark = pytest.mark.integration
@@ -53,7 +53,7 @@ def worker(engine: Engine, *tables: str, end: Callable[[Command], str | None]) -
         turn = text("UPDATE bq_sync_command SET state = :state, result = :result WHERE id = :id")
         while not stopped.wait(0.01):
             with engine.begin() as connection:
-                for command in waiting(connection, tables):
+                for command in read_orders(connection, tables).commands:
                     result = end(command)
                     connection.execute(
                         turn, {"state": "done" if result else "taken", "result": result, "id": command.id}

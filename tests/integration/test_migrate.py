@@ -20,7 +20,7 @@ from tests.integration.migrating import LOGS, NAMES, insert_logs, picture, read,
 
 pytestmark = pytest.mark.integration
 
-OURS = {f"bq_sync_{name}" for name in ("batch", "command", "lease", "queue", "site", "stream", "table")}
+OURS = {f"bq_sync_{name}" for name in ("batch", "command", "incident", "lease", "queue", "site", "stream", "table")}
 
 
 def tables(engine: Engine) -> set[str]:

@@ -51,7 +51,7 @@ def test_a_table_waits_for_its_bigquery_table_while_another_runs(mariadb: MariaD
             assert site.state("notes") == "running"
 
             # Whether this attempt comes too early or not, the command waits with its rows.
-            (early,) = site.ask_to_flush("others")
+            early = site.ask_to_flush("others")
             site.wait_until(lambda: site.outcomes(early)[0].state is CommandState.TAKEN, "its owner has taken it")
             site.create("others", NOTES_SCHEMA, "written_at")
             site.flush("others")

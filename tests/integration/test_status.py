@@ -8,7 +8,16 @@ from sqlalchemy import Connection, Engine, insert, text
 
 from config.settings import Settings
 from database import counting, flagged
-from database.commands import CommandKind, CommandState, outcomes, request, waiting, withdraw
+from database.commands import (
+    CommandKind,
+    CommandState,
+    Orders,
+    outcomes,
+    read_orders,
+    request,
+    set_paused,
+    withdraw,
+)
 from database.counting import Count
 from database.locks import lock_name
 from database.schema import metadata, queue
@@ -238,21 +247,27 @@ def test_a_table_that_somebody_has_locked_is_a_problem_of_that_table_alone(conne
 
 
 def test_a_command_waits_until_it_is_withdrawn(connection: Connection) -> None:
-    ids = request(connection, CommandKind.FLUSH, ["logs", "summaries"])
-    assert [(command.id, command.table, command.kind) for command in waiting(connection, ["logs"])] == [
-        (ids[0], "logs", CommandKind.FLUSH)
-    ]
-    withdraw(connection, ids)
-    assert not waiting(connection, ["logs", "summaries"])
-    assert [outcome.state for outcome in outcomes(connection, ids)] == [CommandState.WITHDRAWN] * 2
+    asked = request(connection, CommandKind.RETENTION, ["logs", "summaries"], {"dryRun": True})
+    (command,) = read_orders(connection, ["logs"]).commands
+    assert (command.table, command.kind, command.arguments) == ("logs", CommandKind.RETENTION, {"dryRun": True})
+    withdraw(connection, asked)
+    assert not read_orders(connection, ["logs", "summaries"]).commands
+    assert [outcome.state for outcome in outcomes(connection, asked)] == [CommandState.WITHDRAWN] * 2
 
 
 def test_a_command_that_was_taken_isnt_withdrawn(connection: Connection) -> None:
-    ids = request(connection, CommandKind.FLUSH, ["logs", "summaries"])
+    asked = request(connection, CommandKind.FLUSH, ["logs", "summaries"])
+    first, second = (outcome.id for outcome in outcomes(connection, asked))
     turn = text("UPDATE bq_sync_command SET state = :state, result = :result WHERE id = :id")
-    connection.execute(turn, {"state": "taken", "result": None, "id": ids[0]})
-    connection.execute(turn, {"state": "done", "result": '{"flushedCount": 3}', "id": ids[1]})
-    withdraw(connection, ids)
-    logs, summaries = outcomes(connection, ids)
+    connection.execute(turn, {"state": "taken", "result": None, "id": first})
+    connection.execute(turn, {"state": "done", "result": '{"flushedCount": 3}', "id": second})
+    withdraw(connection, asked)
+    logs, summaries = outcomes(connection, asked)
     assert (logs.state, summaries.state) == (CommandState.TAKEN, CommandState.DONE)
     assert summaries.result == {"flushedCount": 3}
+
+
+def test_a_table_stays_paused_until_it_is_resumed(connection: Connection) -> None:
+    set_paused(connection, ["logs", "summaries"], paused=True)
+    set_paused(connection, ["summaries"], paused=False)
+    assert read_orders(connection, ["logs", "summaries"]) == Orders(frozenset({"logs"}), ())

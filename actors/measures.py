@@ -1,0 +1,52 @@
+"""What a table's pipeline tells of its work, for whoever measures it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from delivery.errors import ErrorClass
+from delivery.ledger import BatchState
+from delivery.settle import Outcome
+
+
+class Measures(Protocol):
+    """Of one table. Every call is cheap, may come from any thread, and never raises."""
+
+    def batch_ended(self, state: BatchState, rows: int, nbytes: int) -> None:
+        """A batch is appended, refused or released; `nbytes` is its encoded size, 0 where recovery decided it."""
+        ...
+
+    def append_took(self, seconds: float) -> None:
+        """From an append's first byte to its answer, whatever it was."""
+        ...
+
+    def failed_attempt(self, error_class: ErrorClass) -> None:
+        """BigQuery refused, or didn't answer; it is tried again, or the rows are failed."""
+        ...
+
+    def rows_settled(self, outcome: Outcome | None, rows: int) -> None:
+        """What became of found rows is written down. None: they were sent."""
+        ...
+
+    def rows_arrived(self, ages: Sequence[float]) -> None:
+        """Rows are in BigQuery: how many seconds each is old by its source (item's creation, else the age column)."""
+        ...
+
+    def pipeline_failed(self, actor: str) -> None:
+        """An actor died of an error that nobody foresaw, and the pipeline is started anew."""
+        ...
+
+
+class NotMeasured:
+    """Measures nothing."""
+
+    def batch_ended(self, state: BatchState, rows: int, nbytes: int) -> None: ...
+
+    def append_took(self, seconds: float) -> None: ...
+
+    def failed_attempt(self, error_class: ErrorClass) -> None: ...
+
+    def rows_settled(self, outcome: Outcome | None, rows: int) -> None: ...
+
+    def rows_arrived(self, ages: Sequence[float]) -> None: ...
+
+    def pipeline_failed(self, actor: str) -> None: ...
