@@ -1,7 +1,10 @@
 """What a table's pipeline tells of its work, for whoever measures it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from sqlalchemy import Engine
 
 from delivery.errors import ErrorClass
 from delivery.ledger import BatchState
@@ -12,7 +15,10 @@ class Measures(Protocol):
     """Of one table. Every call is cheap, may come from any thread, and never raises."""
 
     def batch_ended(self, state: BatchState, rows: int, nbytes: int) -> None:
-        """A batch is appended, refused or released; `nbytes` is its encoded size, 0 where recovery decided it."""
+        """A batch is appended, refused or released.
+
+        `nbytes` is its encoded size; 0 where recovery decided it, or a look-up found its rows in BigQuery.
+        """
         ...
 
     def append_took(self, seconds: float) -> None:
@@ -28,7 +34,10 @@ class Measures(Protocol):
         ...
 
     def rows_arrived(self, ages: Sequence[float]) -> None:
-        """Rows are in BigQuery: how many seconds each is old by its source (item's creation, else the age column)."""
+        """Rows are in BigQuery: how many seconds they are old by their source (item's creation, else the age column).
+
+        Of a large batch some hundred, evenly spread (`delivery.rows.TIMED_ROWS`). Negative where clocks differ.
+        """
         ...
 
     def pipeline_failed(self, actor: str) -> None:
@@ -50,3 +59,17 @@ class NotMeasured:
     def rows_arrived(self, ages: Sequence[float]) -> None: ...
 
     def pipeline_failed(self, actor: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What a worker is measured with.
+
+    Attributes:
+        of_table: makes the measures of a table; called once for each.
+        observe_engine: is given every engine of the worker, and what it is for (`write`, `read`, `locks`), before
+            anything is asked of it.
+    """
+
+    of_table: Callable[[str], Measures] = lambda _: NotMeasured()
+    observe_engine: Callable[[Engine, str], None] = lambda *_: None
