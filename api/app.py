@@ -24,7 +24,7 @@ from database.commands import CommandKind
 from database.failures import explain
 from database.status import Status, read_status
 from operations.control import Patience, UnansweredError, ask
-from operations.health import DISABLED, Health, Level, Thresholds, judge
+from operations.health import DISABLED, Health, Level, Thresholds, judge, unreachable
 
 PATH = "/api/bq-sync"
 
@@ -78,7 +78,7 @@ class Endpoints:
         body = await read_body(request, FlushRequest)
         tables = self._known(body.tables)
         if not self._settings.enabled:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, DISABLED.reasons[0])
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, DISABLED.texts[0])
         try:
             asked = await ask(self._database(), CommandKind.FLUSH, tables, self._patience)
         except UnansweredError as error:
@@ -95,7 +95,7 @@ class Endpoints:
         try:
             return judge(await self._status(), datetime.now(UTC), self._thresholds)
         except SQLAlchemyError as error:
-            return Health(Level.UNHEALTHY, (explain(error),))
+            return unreachable(explain(error))
 
     def _database(self) -> Engine:
         if self._engine is None:

@@ -40,7 +40,7 @@ class HealthAnswer(_Answer):
 
     @classmethod
     def of(cls, health: Health) -> "HealthAnswer":
-        return cls(status=health.level, reasons=health.reasons)
+        return cls(status=health.level, reasons=health.texts)
 
 
 class QueueStats(_Answer):

@@ -98,7 +98,7 @@ def run_api(settings: Settings) -> int:
         signal.signal(number, stop)
     server.start(ended.set)
     if not settings.enabled:
-        log.warning(DISABLED.reasons[0])
+        log.warning(DISABLED.texts[0])
     ended.wait()
     server.stop()
     return 0 if stopping.is_set() else 1

@@ -1,11 +1,11 @@
 """Counting without reading it all: exact up to CAP rows, the server's own estimate above."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, null, select, union_all
 
 from database.schema import queue
 from delivery.ledger import ItemStatus
@@ -14,7 +14,6 @@ CAP = 10_000
 
 # The server might otherwise merge two indexes, and read rows to do so.
 _BY_STATUS = "FORCE INDEX (bq_sync_queue_table_status)"
-
 
 _NAMES = 100
 
@@ -35,16 +34,40 @@ NONE = Count()
 
 def count(connection: Connection, query: Select[Any]) -> Count:
     """How many rows a query has that reads one range of an index; the rows themselves are not read."""
-    places: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
-    counted = connection.execute(select(func.count()).select_from(places.limit(CAP + 1).subquery())).scalar_one()
-    if counted <= CAP:
-        return Count(counted)
-    return Count(max(counted, _estimate(connection, places)), is_estimate=True)
+    capped = _places(query).limit(CAP + 1).subquery()
+    return _count(connection, query, connection.execute(select(func.count()).select_from(capped)).scalar_one())
 
 
-def count_items(connection: Connection, table_name: str, status: ItemStatus) -> Count:
-    """The table's queue items in that status."""
-    return count(connection, _items(table_name, status))
+def estimate(connection: Connection, query: Select[Any]) -> int:
+    """How many rows the server expects such a query to have: a good guess that costs nothing."""
+    compiled = _places(query).compile(connection)
+    plan = connection.exec_driver_sql(f"EXPLAIN {compiled}", dict(compiled.params))
+    return int(plan.mappings().one()["rows"])
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A table's queue items: how many by status, and when the pending one with the lowest id was made."""
+
+    counts: Mapping[ItemStatus, Count]
+    oldest_pending: datetime | None
+
+    def total(self, statuses: Iterable[ItemStatus]) -> int:
+        return sum(self.counts[status].rows for status in statuses)
+
+
+def count_items(connection: Connection, tables: Collection[str]) -> dict[str, Items]:
+    """The items of these tables, in one statement for all of them; one more for each count above CAP."""
+    places = [(table, status) for table in tables for status in ItemStatus]
+    counted = connection.execute(union_all(*(_counted(n, *place) for n, place in enumerate(places)))).all()
+    counts: dict[str, dict[ItemStatus, Count]] = {table: {} for table in tables}
+    oldest: dict[str, datetime | None] = {}
+    for n, rows, made in counted:
+        table, status = places[n]
+        counts[table][status] = _count(connection, _items(table, status), rows)
+        if status is ItemStatus.PENDING:
+            oldest[table] = None if made is None else made.replace(tzinfo=UTC)
+    return {table: Items(counts[table], oldest[table]) for table in tables}
 
 
 def count_unconfigured(connection: Connection, configured: Collection[str]) -> dict[str, Count]:
@@ -52,15 +75,19 @@ def count_unconfigured(connection: Connection, configured: Collection[str]) -> d
     # Without the status the server jumps through the index from name to name.
     named = select(queue.c.table_name).distinct().with_hint(queue, _BY_STATUS, "mysql")
     others = connection.scalars(named.where(queue.c.table_name.not_in(configured)).limit(_NAMES)).all()
-    counts = {name: count_items(connection, name, ItemStatus.PENDING) for name in others}
+    counts = {name: count(connection, _items(name, ItemStatus.PENDING)) for name in others}
     return {name: count for name, count in counts.items() if count.rows}
 
 
-def oldest_item(connection: Connection, table_name: str) -> datetime | None:
-    """When the pending item with the lowest id was made; ids are given out in that order."""
-    lowest = _items(table_name, ItemStatus.PENDING).order_by(queue.c.id).limit(1).scalar_subquery()
-    made = connection.execute(select(queue.c.created_at).where(queue.c.id == lowest)).scalar()
-    return None if made is None else made.replace(tzinfo=UTC)
+def _counted(n: int, table_name: str, status: ItemStatus) -> Select[Any]:
+    """`n`, how many items have that status, up to CAP + 1 of them; and of pending ones when the oldest was made."""
+    items = _items(table_name, status)
+    made: ColumnElement[Any] = null()
+    if status is ItemStatus.PENDING:
+        lowest = items.order_by(queue.c.id).limit(1).scalar_subquery()  # ids are given out in that order
+        made = select(queue.c.created_at).where(queue.c.id == lowest).scalar_subquery()
+    capped = _places(items).limit(CAP + 1).subquery()
+    return select(literal_column(str(n)), func.count(), made).select_from(capped)
 
 
 def _items(table_name: str, status: ItemStatus) -> Select[Any]:
@@ -71,8 +98,14 @@ def _items(table_name: str, status: ItemStatus) -> Select[Any]:
     )
 
 
-def _estimate(connection: Connection, query: Select[Any]) -> int:
-    """How many rows the server expects to read: for one range of an index a good guess that costs nothing."""
-    compiled = query.compile(connection)
-    plan = connection.exec_driver_sql(f"EXPLAIN {compiled}", dict(compiled.params))
-    return int(plan.mappings().one()["rows"])
+def _count(connection: Connection, query: Select[Any], counted: int) -> Count:
+    """Of a query with so many rows, counted up to CAP + 1."""
+    if counted <= CAP:
+        return Count(counted)
+    return Count(max(counted, estimate(connection, query)), is_estimate=True)
+
+
+def _places(query: Select[Any]) -> Select[Any]:
+    """The query without its columns, so that the index alone is read."""
+    places: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
+    return places

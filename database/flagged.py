@@ -1,8 +1,7 @@
 """Rows that wait by their flag: how many, and since when."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import date, datetime, time, tzinfo
 from typing import Any
 
 from sqlalchemy import (
@@ -18,11 +17,9 @@ from sqlalchemy import (
     literal_column,
     select,
     table,
-    text,
 )
 from sqlalchemy.sql import quoted_name
 
-from config.settings import TableSettings
 from database.counting import CAP, Count, count
 from database.identifiers import quote
 from database.schema import queue
@@ -32,20 +29,6 @@ from delivery.ledger import ItemStatus
 DECIDING = (ItemStatus.PENDING, ItemStatus.SYNCING, ItemStatus.FAILED, ItemStatus.ABANDONED)
 
 AGED_ROWS = 1000  # of more than CAP rows, so many with the smallest keys say how old the oldest is
-
-_COLUMNS = """
-SELECT column_name AS name, data_type AS what FROM information_schema.columns
-WHERE table_schema = DATABASE() AND table_name = :name
-"""
-
-_INDEXES = """
-SELECT column_name AS name, index_name AS what FROM information_schema.statistics
-WHERE table_schema = DATABASE() AND table_name = :name AND seq_in_index = 1 AND column_name IS NOT NULL
-"""
-
-
-class UnpreparedError(Exception):
-    """The source table lacks what its settings name; says what, and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,38 +57,6 @@ class Flagged:
             .with_hint(source, f"FORCE INDEX ({index})", "mysql")
             .where(source.c[self.flag] == literal_column("0"))
         )
-
-
-def find_flagged(connection: Connection, name: str, settings: TableSettings, zone: tzinfo | None) -> Flagged | None:
-    """Check the configured names against the catalogue. None: the table is fed by the queue alone.
-
-    Args:
-        zone: what DATETIME columns are in; where the configuration doesn't say, the server's is UTC.
-
-    Raises:
-        UnpreparedError: the catalogue lacks one of them.
-    """
-    types = _by_name(connection, _COLUMNS, name)
-    if not types:
-        raise UnpreparedError(f"{name}: the database has no such table: create it, or take it out of `tables`")
-    for wanted in (settings.primary_key, settings.age_column):
-        if wanted is not None and wanted.lower() not in types:
-            raise UnpreparedError(f"{name}: the table has no column {wanted}: correct its settings")
-    if settings.synced_flag is None:
-        return None
-    indexes, flag = _by_name(connection, _INDEXES, name), settings.synced_flag.lower()
-    if flag not in types or flag not in indexes:
-        lacking = "column" if flag not in types else "index on"
-        raise UnpreparedError(f"{name}: the table has no {lacking} {settings.synced_flag}: run `bq-sync migrate`")
-    is_utc = settings.age_column is not None and types[settings.age_column.lower()] == "timestamp"
-    return Flagged(
-        name=name,
-        primary_key=settings.primary_key,
-        flag=settings.synced_flag,
-        index=indexes[flag],
-        age_column=settings.age_column,
-        age_zone=UTC if is_utc or zone is None else zone,  # TIMESTAMPs are UTC in our sessions
-    )
 
 
 def count_flagged(connection: Connection, flagged: Flagged, deciding: int) -> tuple[Count, datetime | None]:
@@ -141,11 +92,6 @@ def _undecided(connection: Connection, flagged: Flagged, limit: int) -> tuple[in
     )
     undecided, oldest = connection.execute(query).one()
     return undecided, oldest
-
-
-def _by_name(connection: Connection, query: str, table_name: str) -> Mapping[str, str]:
-    """What the catalogue says of a table's columns, by their names in lower case: they have no case in the database."""
-    return {row.name.lower(): row.what for row in connection.execute(text(query), {"name": table_name})}
 
 
 def _instant(value: object, zone: tzinfo) -> datetime | None:

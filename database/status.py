@@ -1,22 +1,26 @@
 """How bq-sync fares, by the database alone: what waits, what failed, who works. Cheap, however much waits."""
 
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal_column, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from config.settings import Settings, TableSettings
-from database.counting import NONE, Count, count_items, oldest_item
+from config.settings import Settings
+from database.counting import NONE, Count, Items, count_items
 from database.failures import explain
-from database.flagged import DECIDING, UnpreparedError, count_flagged, find_flagged
+from database.findable import UnpreparedError, find_flagged
+from database.flagged import DECIDING, Flagged, count_flagged
 from database.locks import lock_name
 from database.prepared import lacking
 from database.schema import table as notes
 from delivery.ledger import ItemStatus
 
+CATALOGUE_SECONDS = 600.0
 UNPREPARED = "unprepared"  # the state of a table that the database isn't ready for
 
 
@@ -55,12 +59,20 @@ class TableStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What the database lacks, or doesn't let us read; of one table, or (None) of all that is ours."""
+
+    text: str
+    table: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How all tables fare. `read_at` is the database's clock; `problems` names what it lacks or doesn't let us read."""
+    """How all tables fare. `read_at` is the database's clock."""
 
     read_at: datetime
     tables: Mapping[str, TableStatus]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def total(self, of: Callable[[TableStatus], Count]) -> Count:
         """The sum of a count over all tables."""
@@ -84,26 +96,112 @@ class Status:
         return failing[max(failing)] if failing else None
 
 
-def read_status(engine: Engine, settings: Settings) -> Status:
-    """Ask the database. What it lacks is said in the status, not by an error.
+class StatusReader:
+    """Asks the database in few statements: one, two for the tables together, and one for each of them.
 
-    Raises:
-        SQLAlchemyError: the database doesn't answer, or refuses.
+    What the catalogue says is asked anew every CATALOGUE_SECONDS, and as soon as something isn't as it said.
+
+    Args:
+        engine: `database.engine.connect_for_looking`, so that a table that somebody has locked costs little time.
     """
-    with engine.connect() as connection:
-        now: datetime = connection.scalars(select(func.utc_timestamp(literal_column("6")))).one()
-        read_at = now.replace(tzinfo=UTC)
-        if missing := lacking(connection):
+
+    def __init__(self, engine: Engine, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._monotonic = monotonic
+        self._asked_at: float | None = None
+        self._found: dict[str, Flagged | None] = {}
+        self._turn = threading.Lock()
+
+    def read(self) -> Status:
+        """How all tables fare. What the database lacks is said in the status, not by an error.
+
+        Raises:
+            SQLAlchemyError: the database doesn't answer, or refuses.
+        """
+        with self._turn, self._engine.connect() as connection:
+            try:
+                return self._read(connection)
+            except SQLAlchemyError:
+                self._asked_at = None  # somebody may have taken away what was there
+                raise
+
+    def _read(self, connection: Connection) -> Status:
+        missing, unprepared = self._ask_catalogue(connection)
+        read_at, owners = _read_owners(connection, self._settings.tables)
+        if missing:
             problem = f"the database has no {', '.join(missing)}: run `bq-sync migrate`"
-            return Status(read_at, dict.fromkeys(settings.tables, TableStatus(UNPREPARED, problem)), (problem,))
+            unready = TableStatus(UNPREPARED, problem)
+            return Status(read_at, dict.fromkeys(self._settings.tables, unready), (Problem(problem),))
         noted = {row.table_name: row for row in connection.execute(select(notes))}
+        items = count_items(connection, self._found) if self._found else {}
         tables: dict[str, TableStatus] = {}
-        problems: list[str] = []
-        for name, table in settings.tables.items():
-            status = _noted(noted.get(name))
-            tables[name], wrong = _read_table(connection, name, table, settings.zone, read_at, status)
-            problems += wrong
+        problems: list[Problem] = []
+        for name in self._settings.tables:
+            status = replace(_noted(noted.get(name)), owner_alive=name in owners)
+            if (lack := unprepared.get(name)) is None:
+                status, lack = self._read_table(connection, name, items[name], read_at, status)
+            else:
+                status = replace(status, state=UNPREPARED, reason=lack)
+            tables[name] = status
+            problems += [Problem(lack, name)] if lack else []
         return Status(read_at, tables, tuple(problems))
+
+    def _ask_catalogue(self, connection: Connection) -> tuple[list[str], dict[str, str]]:
+        """What the database lacks of our own tables, and what of each source table; empty where all is known."""
+        now = self._monotonic()
+        if self._asked_at is not None and now - self._asked_at < CATALOGUE_SECONDS:
+            return [], {}
+        if missing := lacking(connection):
+            return missing, {}
+        found = find_flagged(connection, self._settings.tables, self._settings.zone)
+        unprepared = {name: str(flagged) for name, flagged in found.items() if isinstance(flagged, UnpreparedError)}
+        self._found = {name: flagged for name, flagged in found.items() if not isinstance(flagged, UnpreparedError)}
+        self._asked_at = None if unprepared else now
+        return [], unprepared
+
+    def _read_table(
+        self, connection: Connection, name: str, items: Items, now: datetime, noted: TableStatus
+    ) -> tuple[TableStatus, str | None]:
+        """How the table fares, and why its rows can't be counted, where they can't."""
+        flagged, problem = self._found[name], None
+        rows, oldest_row = NONE, None
+        if flagged is not None:
+            try:
+                rows, oldest_row = count_flagged(connection, flagged, items.total(DECIDING))
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise
+                # Somebody locks this table, changed it, or took our right on it; the others can be told all the same.
+                self._asked_at = None
+                rows = Count(0, is_estimate=True)
+                problem = f"{name}: its rows can't be counted: {explain(error)}"
+        oldest = (items.oldest_pending, oldest_row)
+        status = replace(
+            noted,
+            reason="; ".join(filter(None, [noted.reason, problem])) or None,
+            pending=items.counts[ItemStatus.PENDING] + rows,
+            syncing=items.counts[ItemStatus.SYNCING],
+            completed=items.counts[ItemStatus.COMPLETED],
+            failed=items.counts[ItemStatus.FAILED],
+            oldest_pending_age_seconds=max(((now - at).total_seconds() for at in oldest if at), default=None),
+        )
+        return status, problem
+
+
+def read_status(engine: Engine, settings: Settings) -> Status:
+    """One look. Raises what `StatusReader.read` does."""
+    return StatusReader(engine, settings).read()
+
+
+def _read_owners(connection: Connection, tables: Iterable[str]) -> tuple[datetime, frozenset[str]]:
+    """The database's time, and which tables some worker holds the lock of."""
+    database = connection.engine.url.database or ""
+    names = list(tables)
+    locks = (func.is_used_lock(lock_name(database, name)) for name in names)
+    now, *holders = connection.execute(select(func.utc_timestamp(literal_column("6")), *locks)).one()
+    owned = (name for name, holder in zip(names, holders, strict=True) if holder is not None)
+    return now.replace(tzinfo=UTC), frozenset(owned)
 
 
 def _noted(row: Row[Any] | None) -> TableStatus:
@@ -119,40 +217,6 @@ def _noted(row: Row[Any] | None) -> TableStatus:
         last_error_at=_utc(row.last_error_at),
         last_error=row.last_error,
     )
-
-
-def _read_table(
-    connection: Connection, name: str, settings: TableSettings, zone: tzinfo | None, now: datetime, noted: TableStatus
-) -> tuple[TableStatus, list[str]]:
-    """How the table fares, and what is wrong with it: it lacks something, or its rows can't be counted."""
-    try:
-        flagged = find_flagged(connection, name, settings, zone)
-    except UnpreparedError as error:
-        return replace(noted, state=UNPREPARED, reason=str(error)), [str(error)]
-    items = {status: count_items(connection, name, status) for status in ItemStatus}
-    deciding = sum(items[status].rows for status in DECIDING)
-    try:
-        rows, oldest_row = (NONE, None) if flagged is None else count_flagged(connection, flagged, deciding)
-        problems = []
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        # Somebody locks this table, or took our right on it; the others can be told all the same.
-        rows, oldest_row = Count(0, is_estimate=True), None
-        problems = [f"{name}: its rows can't be counted: {explain(error)}"]
-    oldest = (oldest_item(connection, name), oldest_row)
-    lock = lock_name(connection.engine.url.database or "", name)
-    status = replace(
-        noted,
-        reason="; ".join(filter(None, [noted.reason, *problems])) or None,
-        owner_alive=connection.scalar(select(func.is_used_lock(lock))) is not None,
-        pending=items[ItemStatus.PENDING] + rows,
-        syncing=items[ItemStatus.SYNCING],
-        completed=items[ItemStatus.COMPLETED],
-        failed=items[ItemStatus.FAILED],
-        oldest_pending_age_seconds=max(((now - at).total_seconds() for at in oldest if at), default=None),
-    )
-    return status, problems
 
 
 def _utc(instant: datetime | None) -> datetime | None:

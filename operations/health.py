@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from config.settings import Settings
 from database.counting import Count
-from database.status import UNPREPARED, Status, TableStatus
+from database.status import UNPREPARED, Problem, Status, TableStatus
 
 CLOCK_TOLERANCE_SECONDS = 30.0  # by which clocks of one site may differ, and a row's time may lie in the future
 
@@ -20,12 +20,53 @@ class Level(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class Kind(StrEnum):
+    """What can be wrong, by the name that an incident keeps for as long as it lasts."""
+
+    UNREACHABLE = "database_unreachable"
+    UNPREPARED = "unprepared"  # the database lacks something
+    UNCOUNTABLE = "uncountable"  # a table's rows can't be looked at
+    NO_WORKER = "no_worker"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    PENDING = "pending"
+    OLD = "oldest_pending"
+    FUTURE = "future"  # rows from the future
+    CLOCKS = "clocks"
+    DISABLED = "disabled"
+
+    @property
+    def level(self) -> Level:
+        return Level.UNHEALTHY if self in _TO_ACT_ON else Level.DEGRADED
+
+
+# DISABLED isn't among them, since it is what the configuration asks for; yet it isn't healthy, since no row is sent.
+_TO_ACT_ON = frozenset({Kind.UNREACHABLE, Kind.UNPREPARED, Kind.UNCOUNTABLE, Kind.NO_WORKER, Kind.BLOCKED, Kind.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Something that is wrong, in words; with the tables that it is about, unless it is about all of the site."""
+
+    kind: Kind
+    text: str
+    tables: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How bad it is, and every reason in words, the worst first."""
+    """Every reason why all is not well, the worst first."""
 
-    level: Level
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        levels = {reason.kind.level for reason in self.reasons}
+        return next((level for level in (Level.UNHEALTHY, Level.DEGRADED) if level in levels), Level.HEALTHY)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(reason.text for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +86,20 @@ class Thresholds:
         )
 
 
-# Not unhealthy, since it is what the configuration asks for; not healthy, since no row is sent.
 DISABLED = Health(
-    Level.DEGRADED,
     (
-        "bq-sync is disabled and sends nothing:"
-        " set `enabled: true` in the configuration, or BQ_SYNC_ENABLED=true, and restart it",
-    ),
+        Reason(
+            Kind.DISABLED,
+            "bq-sync is disabled and sends nothing:"
+            " set `enabled: true` in the configuration, or BQ_SYNC_ENABLED=true, and restart it",
+        ),
+    )
 )
+
+
+def unreachable(why: str) -> Health:
+    """There is no status to judge: the database doesn't answer, or refuses."""
+    return Health((Reason(Kind.UNREACHABLE, why),))
 
 
 def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
@@ -63,44 +110,62 @@ def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
     Args:
         now: this machine's clock, with its zone; the database's is in the status.
     """
-    unhealthy = [*status.problems, *_reasons_to_act(status, thresholds)]
-    degraded = [*_reasons_to_watch(status, thresholds), *_clock_reasons(status, now)]
-    level = Level.UNHEALTHY if unhealthy else Level.DEGRADED if degraded else Level.HEALTHY
-    return Health(level, (*unhealthy, *degraded))
+    return Health(
+        (
+            *(_reason(problem, status) for problem in status.problems),
+            *_reasons_to_act(status, thresholds),
+            *_reasons_to_watch(status, thresholds),
+            *_clock_reasons(status, now),
+        )
+    )
 
 
-def _reasons_to_act(status: Status, thresholds: Thresholds) -> Iterator[str]:
+def _reason(problem: Problem, status: Status) -> Reason:
+    if problem.table is None:
+        return Reason(Kind.UNPREPARED, problem.text)
+    unprepared = status.tables[problem.table].state == UNPREPARED
+    return Reason(Kind.UNPREPARED if unprepared else Kind.UNCOUNTABLE, problem.text, (problem.table,))
+
+
+def _reasons_to_act(status: Status, thresholds: Thresholds) -> Iterator[Reason]:
     ready = {name: table for name, table in status.tables.items() if table.state != UNPREPARED}
-    if orphaned := [name for name, table in ready.items() if not table.owner_alive]:
-        yield f"no worker is running for {', '.join(orphaned)}: start `bq-sync worker`"
+    if orphaned := tuple(name for name, table in ready.items() if not table.owner_alive):
+        yield Reason(
+            Kind.NO_WORKER, f"no worker is running for {', '.join(orphaned)}: start `bq-sync worker`", orphaned
+        )
     for name, table in ready.items():
         if table.owner_alive and table.state == "blocked":
-            yield f"{name} is blocked: {table.reason}"
+            yield Reason(Kind.BLOCKED, f"{name} is blocked: {table.reason}", (name,))
     failed = status.total(lambda table: table.failed)
     if failed.rows > thresholds.failed:
         limit = f"more than {thresholds.failed:,}"
-        yield f"{_rows(failed)} failed, {limit}: see their errors, then retry them or give them up"
+        yield Reason(Kind.FAILED, f"{_rows(failed)} failed, {limit}: see their errors, then retry them or give them up")
 
 
-def _reasons_to_watch(status: Status, thresholds: Thresholds) -> Iterator[str]:
+def _reasons_to_watch(status: Status, thresholds: Thresholds) -> Iterator[Reason]:
     pending = status.total(lambda table: table.pending)
     if pending.rows > thresholds.pending:
-        yield f"{_rows(pending)} pending, more than {thresholds.pending:,}"
+        yield Reason(Kind.PENDING, f"{_rows(pending)} pending, more than {thresholds.pending:,}")
     for name, table in status.tables.items():
         age = table.oldest_pending_age_seconds
         if age is not None and age > thresholds.oldest_pending_seconds:
             limit, cause = _duration(thresholds.oldest_pending_seconds), _cause(table)
-            yield f"{name}: the oldest pending row is {_duration(age)} old (limit: {limit}){cause}"
+            text = f"{name}: the oldest pending row is {_duration(age)} old (limit: {limit}){cause}"
+            yield Reason(Kind.OLD, text, (name,))
 
 
-def _clock_reasons(status: Status, now: datetime) -> Iterator[str]:
+def _clock_reasons(status: Status, now: datetime) -> Iterator[Reason]:
     apart = abs((now - status.read_at).total_seconds())
     if apart > CLOCK_TOLERANCE_SECONDS:
-        yield f"the clocks of this machine and the database are {_duration(apart)} apart: set the one that is wrong"
+        yield Reason(
+            Kind.CLOCKS,
+            f"the clocks of this machine and the database are {_duration(apart)} apart: set the one that is wrong",
+        )
     for name, table in status.tables.items():
         age = table.oldest_pending_age_seconds
         if age is not None and age < -CLOCK_TOLERANCE_SECONDS:
-            yield f"{name}: a pending row is {_duration(-age)} in the future: check the clocks and database_timezone"
+            text = f"{name}: a pending row is {_duration(-age)} in the future: check the clocks and database_timezone"
+            yield Reason(Kind.FUTURE, text, (name,))
 
 
 def _cause(table: TableStatus) -> str:

@@ -22,7 +22,7 @@ from database.counting import Count
 from database.locks import lock_name
 from database.schema import metadata, queue
 from database.schema import table as notes
-from database.status import UNPREPARED, Status, TableStatus, read_status
+from database.status import UNPREPARED, Problem, Status, TableStatus, read_status
 
 pytestmark = pytest.mark.integration
 
@@ -192,8 +192,8 @@ def lacking(engine: Engine, **table: object) -> str:
     status: Status = read_status(engine, settings(**table))
     (problem,) = status.problems
     assert status.tables["logs"].state == UNPREPARED
-    assert status.tables["logs"].reason == problem
-    return problem
+    assert status.tables["logs"].reason == problem.text
+    return problem.text
 
 
 def test_an_empty_database(engine: Engine) -> None:
@@ -240,8 +240,8 @@ def test_a_table_that_somebody_has_locked_is_a_problem_of_that_table_alone(conne
             other.execute(text("UNLOCK TABLES"))
 
     (problem,) = status.problems
-    assert problem == "logs: its rows can't be counted: a lock wasn't free in time (error 1205)"
-    assert (status.tables["logs"].state, status.tables["logs"].reason) == ("stopped", problem)
+    assert problem == Problem("logs: its rows can't be counted: a lock wasn't free in time (error 1205)", "logs")
+    assert (status.tables["logs"].state, status.tables["logs"].reason) == ("stopped", problem.text)
     assert status.tables["logs"].pending == Count(1, is_estimate=True)  # its items
     assert status.tables["names"] == TableStatus("stopped", pending=Count(1))
 

@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from database.counting import Count
-from database.status import UNPREPARED, Status, TableStatus
-from operations.health import DISABLED, Health, Level, Thresholds, judge
+from database.status import UNPREPARED, Problem, Status, TableStatus
+from operations.health import DISABLED, Health, Kind, Level, Reason, Thresholds, judge, unreachable
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WELL = TableStatus("running", owner_alive=True, pending=Count(3), oldest_pending_age_seconds=4.0, synced=100)
 
 
-def health(*tables: TableStatus, now: datetime = NOW, problems: tuple[str, ...] = ()) -> Health:
+def health(*tables: TableStatus, now: datetime = NOW, problems: tuple[Problem, ...] = ()) -> Health:
     names = ("logs", "summaries")
     return judge(Status(NOW, dict(zip(names, tables, strict=False)), problems), now, Thresholds())
 
 
 def test_all_is_well() -> None:
-    assert health(WELL, WELL) == Health(Level.HEALTHY)
+    assert health(WELL, WELL) == Health()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_all_is_well() -> None:
     ],
 )
 def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
-    assert health(table) == Health(Level.HEALTHY)
+    assert health(table) == Health()
 
 
 @pytest.mark.parametrize(
@@ -72,37 +72,54 @@ def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
     ],
 )
 def test_beyond_it_there_is_a_reason(table: TableStatus, level: Level, reason: str) -> None:
-    assert health(table) == Health(level, (reason,))
+    judged = health(table)
+    assert (judged.level, judged.texts) == (level, (reason,))
 
 
 def test_thresholds_are_for_the_whole_site() -> None:
     half = replace(WELL, pending=Count(600))
-    assert health(half, half).reasons == ("1,200 rows pending, more than 1,000",)
+    assert health(half, half).texts == ("1,200 rows pending, more than 1,000",)
 
 
 def test_what_a_dead_worker_noted_last_is_no_reason_of_its_own() -> None:
     dead = replace(WELL, owner_alive=False, state="blocked", reason="no such table")
-    assert health(dead, dead).reasons == ("no worker is running for logs, summaries: start `bq-sync worker`",)
+    text = "no worker is running for logs, summaries: start `bq-sync worker`"
+    assert health(dead, dead).reasons == (Reason(Kind.NO_WORKER, text, ("logs", "summaries")),)
 
 
 def test_a_database_that_isnt_ready_is_one_reason_not_one_for_each_table() -> None:
     table = TableStatus(UNPREPARED, "run migrate")
-    assert health(table, table, problems=("run migrate",)) == Health(Level.UNHEALTHY, ("run migrate",))
+    judged = health(table, table, problems=(Problem("run migrate"),))
+    assert judged == Health((Reason(Kind.UNPREPARED, "run migrate"),))
+    assert judged.level is Level.UNHEALTHY
+
+
+def test_a_table_that_lacks_something_and_one_that_cant_be_counted() -> None:
+    problems = (Problem("logs: no such column", "logs"), Problem("summaries: locked", "summaries"))
+    assert health(TableStatus(UNPREPARED), WELL, problems=problems).reasons == (
+        Reason(Kind.UNPREPARED, "logs: no such column", ("logs",)),
+        Reason(Kind.UNCOUNTABLE, "summaries: locked", ("summaries",)),
+    )
+
+
+def test_a_database_that_doesnt_answer() -> None:
+    assert unreachable("it is gone").level is Level.UNHEALTHY
 
 
 def test_clocks_that_differ() -> None:
-    assert health(WELL, now=NOW + timedelta(seconds=30)) == Health(Level.HEALTHY)
+    assert health(WELL, now=NOW + timedelta(seconds=30)) == Health()
     for now in (NOW + timedelta(minutes=10), NOW - timedelta(minutes=10)):
         reason = "the clocks of this machine and the database are 10 min apart: set the one that is wrong"
-        assert health(WELL, now=now) == Health(Level.DEGRADED, (reason,))
+        judged = health(WELL, now=now)
+        assert (judged.level, judged.texts) == (Level.DEGRADED, (reason,))
 
 
 def test_the_worst_comes_first() -> None:
     both = replace(WELL, failed=Count(11), pending=Count(2000))
     assert health(both).level is Level.UNHEALTHY
-    assert ["failed" in reason for reason in health(both).reasons] == [True, False]
+    assert ["failed" in reason for reason in health(both).texts] == [True, False]
 
 
 def test_disabled_says_how_to_enable_it() -> None:
     assert DISABLED.level is Level.DEGRADED
-    assert "BQ_SYNC_ENABLED=true" in DISABLED.reasons[0]
+    assert "BQ_SYNC_ENABLED=true" in DISABLED.texts[0]
