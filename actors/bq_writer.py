@@ -27,7 +27,7 @@ from actors.messages import (
     WriterReady,
 )
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
-from actors.retries import Retries
+from actors.retries import Retries, Step
 from delivery.backoff import Backoff
 from delivery.begin import Begun, DatabaseWentBackError, KnownStream, NewStream, begin, begin_found, refuse
 from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
@@ -152,6 +152,7 @@ class BqWriter(PipelineActor):
         if self._begun is None:
             self._hand = None
         self._next()
+        self._retries.receive(RetryNow())  # what can't be done now isn't waited for
 
     # look up first, where the database may have forgotten that rows were sent
 
@@ -290,7 +291,7 @@ class BqWriter(PipelineActor):
                 if failure.error_class is ErrorClass.UNKNOWN:
                     self._count_retry(begun, failure.reason)
                 else:
-                    self._retries.wait(failure.reason, self._backoff, self._send)
+                    self._wait(failure.reason, self._backoff, self._send)
             case TakeApart(reason):
                 self._take_apart(begun, reason)
             case Reject(guilty):
@@ -313,7 +314,7 @@ class BqWriter(PipelineActor):
     def _count_retry(self, begun: Begun, reason: str) -> None:
         self._write(
             lambda tx: tx.count_retry(begun.batch_id),
-            then=lambda _: self._retries.wait(reason, self._backoff, self._send),
+            then=lambda _: self._wait(reason, self._backoff, self._send),
             again=lambda: self._count_retry(begun, reason),
         )
 
@@ -381,6 +382,13 @@ class BqWriter(PipelineActor):
         if places:
             self.upstream.tell(RowsSettled(_refs(outgoing.take(sorted(places)))))
 
+    def _wait(self, reason: str, backoff: Backoff, step: Step) -> None:
+        """Do the step again after backoff; while it is drained recovery does what is left."""
+        if self._draining:
+            self._end(RecoveryNeeded(reason))
+        else:
+            self._retries.wait(reason, backoff, step)
+
     def _write(
         self,
         work: Callable[[Transaction], T],
@@ -404,7 +412,7 @@ class BqWriter(PipelineActor):
             if error.outcome_unknown and not repeatable:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
-                self._retries.wait(str(error), self._database_backoff, again)
+                self._wait(str(error), self._database_backoff, again)
         else:
             self._retries.succeeded(self._database_backoff)
             then(value)
@@ -436,7 +444,7 @@ class BqWriter(PipelineActor):
             return
         if failure.error_class is ErrorClass.QUOTA:
             self.upstream.tell(QuotaExceeded())
-        self._retries.wait(failure.reason, self._backoff, again)
+        self._wait(failure.reason, self._backoff, again)
 
     def _end(self, message: RecoveryNeeded | LeaseGone) -> None:
         self._ended = True

@@ -5,6 +5,7 @@ TableOwner: RowsSettled once for every row found, and what the writer measured. 
 it on behind what came before it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -83,7 +84,15 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Finish what is begun and begin nothing more: the barrier of a stop."""
+    """Finish what is begun and begin nothing more: the barrier of a stop or a pause. What fails then isn't repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetention:
+    """Delete now what is old enough, or with `dry_run` only tell what would go."""
+
+    command_id: int
+    dry_run: bool
 
 
 # Answers of the destination, to BqWriter.
@@ -158,6 +167,14 @@ class Flushed:
 @dataclass(frozen=True, slots=True)
 class Drained:
     """Nothing is begun any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionDone:
+    """What was deleted, or would be; `command_id` where an operator asked for it."""
+
+    command_id: int | None
+    report: Mapping[str, object]
 
 
 class TableState(StrEnum):

@@ -50,12 +50,17 @@ class Pipeline(Protocol):
     @property
     def marker(self) -> Recipient: ...
 
+    @property
+    def retention(self) -> Recipient | None:
+        """Takes RunRetention; None: nothing is ever deleted."""
+        ...
+
     def stop(self) -> None:
         """Drop it: its actors end once they have done with their inboxes, in which no write of theirs can succeed."""
         ...
 
     def stop_finding(self) -> None:
-        """End the actors that find and gather rows; what is with the writer goes on."""
+        """End the actors that find, gather or delete rows; what is with the writer goes on."""
         ...
 
 

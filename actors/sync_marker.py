@@ -12,6 +12,7 @@ from actors.messages import (
     Flush,
     Flushed,
     LeaseGone,
+    RecoveryNeeded,
     RetryDue,
     RetryNow,
     RowsDecided,
@@ -54,6 +55,8 @@ class SyncMarker(PipelineActor):
                 self._work.append(message)
                 if not self._retries.pending:
                     self._go_on()
+                elif isinstance(message, Drain):
+                    self._retries.receive(RetryNow())  # what can't be done now isn't waited for
             case RetryDue() | RetryNow():
                 self._retries.receive(message)
 
@@ -86,14 +89,20 @@ class SyncMarker(PipelineActor):
                 step(tx)
         except LedgerError as error:
             self._log.warning("could not write down what became of rows", reason=str(error))
-            self._retries.wait(str(error), self._backoff, lambda: self._again(step))
+            if Drain() in self._work:
+                self._end(RecoveryNeeded(str(error)))
+            else:
+                self._retries.wait(str(error), self._backoff, lambda: self._again(step))
             return False
         except LeaseLost as lost:
-            self._ended = True
-            self.upstream.tell(LeaseGone(str(lost)))
+            self._end(LeaseGone(str(lost)))
             return False
         self._retries.succeeded(self._backoff)
         return True
+
+    def _end(self, message: RecoveryNeeded | LeaseGone) -> None:
+        self._ended = True
+        self.upstream.tell(message)
 
     def _finish(self, work: Work) -> None:
         match work:

@@ -157,6 +157,7 @@ class Pipeline:
     writer: Link
     marker: Link
     background: BackgroundThread
+    retention: Link | None = None  # without it nothing is deleted
 
     def stop(self) -> None:
         self.stop_finding()
@@ -167,3 +168,5 @@ class Pipeline:
     def stop_finding(self) -> None:
         self.poller.stop()
         self.batcher.stop()
+        if self.retention is not None:
+            self.retention.stop()

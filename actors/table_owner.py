@@ -3,10 +3,11 @@
 The only actor that may block: each of its calls has a deadline, and until they have answered nothing else can be done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
+from actors.commands import Order, TakenCommands
 from actors.messages import (
     AppendMeasured,
     ChildFailed,
@@ -18,11 +19,15 @@ from actors.messages import (
     LeaseGone,
     LookupPassDone,
     LookupsChanged,
+    Pause,
     QuotaExceeded,
     RecoveryNeeded,
+    Resume,
+    RetentionDone,
     RetryDue,
     RetryNow,
     RowsSettled,
+    RunRetention,
     StateChanged,
     Stop,
     TableState,
@@ -30,6 +35,7 @@ from actors.messages import (
 )
 from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
 from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
+from actors.state_note import StateNote
 from delivery.backoff import Backoff
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
@@ -38,6 +44,7 @@ from delivery.retry import PROBE_SECONDS
 from delivery.source import SourceError
 
 STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
+AGAIN_SECONDS = 5.0  # until a result that could not be written down is tried again
 FAILURES_TO_GIVE_UP = 5
 FAILURE_MEMORY_SECONDS = 300.0
 
@@ -90,11 +97,11 @@ class TableOwner(SupervisedActor):
         self._generation = 0
         self._attempt = 0
         self._next_rows: int | None = None
-        self._noted: StateChanged | None = None
-        self._waiting: dict[str, str] = {}  # which actors of the pipeline wait, and for what
+        self._note = StateNote(table, ledger)
+        self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
         self._sent = 0  # rows, by this process
-        self._flushes: dict[int, int] = {}  # command: rows sent before it
+        self._paused = False  # nothing is begun, although the lease is ours; a pipeline may still finish
         self._stopping = False
         self._log = structlog.get_logger(__name__).bind(table=table)
 
@@ -111,8 +118,12 @@ class TableOwner(SupervisedActor):
                 self._end()
             case LeaseGone(reason, connection_id) if self._lease and connection_id == self._lease.connection_id:
                 self._stand_by(reason)
-            case Flush(command_id):
-                self._flush(command_id)
+            case Flush() | RunRetention():
+                self._take(message)
+            case Pause():
+                self._pause()
+            case Resume() if self._paused and self._pipeline is None and self._lease and not self._stopping:
+                self._resume(self._lease)
             case Stop():
                 self._stop()
 
@@ -122,17 +133,21 @@ class TableOwner(SupervisedActor):
                 self._sent += sent
                 if sent:
                     self._backoff.reset()
-                self._note_running()
+                self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)
             case StateChanged(state, reason, actor):
-                self._actor_waits(actor, reason if state is TableState.WAITING else None)
+                self._note.note_actor(self._lease, actor, reason if state is TableState.WAITING else None)
             case LookupPassDone():
                 self._end_lookups(pipeline)
             case Flushed(command_id):
                 self._flushed(pipeline, command_id)
+            case RetentionDone():
+                self._retention_done(message)
+            case Drained():
+                self._rest()
             case RecoveryNeeded(reason, next_rows, blocked, probe_after):
                 self._drop_pipeline()
                 self._next_rows = next_rows
@@ -164,14 +179,16 @@ class TableOwner(SupervisedActor):
             lease = Lease(self._table, new_token(), connection_id)
             self._grant(lease)  # every transaction under an older one is refused from here on
             self._lease = lease
-            self._note(StateChanged(TableState.RECOVERING))
-            self._adopt_commands(lease)
+            self._commands.adopt(lease, self._sent)
+            if self._is_paused(lease):
+                self._rest()
+                return
+            self._note.note(lease, TableState.RECOVERING)
             self._opened = self._open_table()
             appended, lookups = self._opened.recover(lease, self._lookup_first)
             self._lookup_first, self._lost_connection = False, None
             self._start(self._opened, Start(lease, appended, lookups, self._next_rows))
         except TableBlockedError as blocked:
-            self._log.error("table blocked", problems=blocked.problems)
             self._wait(TableState.BLOCKED, str(blocked), PROBE_SECONDS)
         except DestinationError as error:
             held = error.failure.error_class is ErrorClass.BLOCKED
@@ -190,16 +207,20 @@ class TableOwner(SupervisedActor):
         self._generation += 1
         self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
         self._next_rows = None
-        self._note(StateChanged(TableState.RUNNING))
+        self._note.note(start.lease, TableState.RUNNING)
         self._log.info("pipeline started", appended=len(start.appended), lookup_first=start.lookups.first)
-        for command_id in self._flushes:
-            self._pipeline.poller.tell(Flush(command_id))
+        for order in self._commands.orders:
+            self._hand_on(self._pipeline, order)
+
+    def _is_paused(self, lease: Lease) -> bool:
+        with self._ledger.transaction(lease) as tx:
+            return tx.is_paused()
 
     # and back
 
     def _drop_pipeline(self) -> None:
         self._generation += 1
-        self._waiting.clear()
+        self._note.forget_actors()
         pipeline, self._pipeline = self._pipeline, None
         opened, self._opened = self._opened, None
         if pipeline is not None:
@@ -209,8 +230,12 @@ class TableOwner(SupervisedActor):
 
     def _wait(self, state: TableState, reason: str, seconds: float) -> None:
         self._drop_pipeline()
+        if self._paused:
+            self._log.warning("left in the middle until it is resumed", reason=reason)
+            self._rest()
+            return
         self._log.warning("not carrying rows", state=state.value, reason=reason, retry_in=round(seconds, 1))
-        self._note(StateChanged(state, reason))
+        self._note.note(self._lease, state, reason)
         self._later(seconds)
 
     def _lease_lost(self, reason: str) -> None:
@@ -223,19 +248,20 @@ class TableOwner(SupervisedActor):
         self._log.warning("standing by", reason=reason)
         self._drop_pipeline()
         self._lease = None
-        self._flushes.clear()
+        self._paused = False
+        self._commands.leave()
         self._later(STANDBY_SECONDS)
 
     def _note_standby(self) -> None:
-        if self._noted != (standby := StateChanged(TableState.STANDBY)):
+        if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
-            self._noted = standby
+            self._note.stands_by()
         self._lease = None
+        self._paused = False
 
     def _child_failed(self, actor: str, error: BaseException) -> None:
         now = self._clock.monotonic()
         self._failures = [at for at in self._failures if now - at < FAILURE_MEMORY_SECONDS] + [now]
-        self._log.error("the pipeline is dropped", actor=actor, error=type(error).__name__)
         if len(self._failures) >= FAILURES_TO_GIVE_UP:
             self._give_up(f"{self._table}: {len(self._failures)} failures within {FAILURE_MEMORY_SECONDS:.0f} s")
             return
@@ -244,34 +270,6 @@ class TableOwner(SupervisedActor):
     def _later(self, seconds: float) -> None:
         self._attempt += 1
         self._scheduler.after(seconds, self.actor_ref, RetryDue(self._attempt))
-
-    # what the table's state says
-
-    def _note(self, state: StateChanged) -> None:
-        """Keep the state in the database, where it changed: nothing is written while nothing happens."""
-        if self._lease is None or state == self._noted:
-            return
-        self._noted = state
-        trouble = state.state in (TableState.WAITING, TableState.BLOCKED)
-        try:
-            with self._ledger.transaction(self._lease) as tx:
-                tx.note_state(state.state, state.reason, error=trouble)
-        except (LedgerError, LeaseLost) as error:
-            self._noted = None  # written when the next rows are settled, or the state changes
-            self._log.warning("could not write the table's state", state=state.state.value, reason=str(error))
-
-    def _actor_waits(self, actor: str, reason: str | None) -> None:
-        """An actor waits for something, or (None) no longer does; the table runs when none waits."""
-        self._waiting.pop(actor, None)
-        if reason is None:
-            self._note_running()
-        else:
-            self._waiting[actor] = reason
-            self._note(StateChanged(TableState.WAITING, reason))
-
-    def _note_running(self) -> None:
-        reason = next(iter(self._waiting.values()), None)
-        self._note(StateChanged(TableState.RUNNING if reason is None else TableState.WAITING, reason))
 
     def _end_lookups(self, pipeline: Pipeline) -> None:
         if self._lease is None:
@@ -287,43 +285,79 @@ class TableOwner(SupervisedActor):
 
     # what an operator asks for
 
-    def _flush(self, command_id: int) -> None:
-        if self._lease is None or self._stopping or command_id in self._flushes:
+    def _take(self, order: Order) -> None:
+        if self._lease is None or self._stopping or not self._commands.take(self._lease, order, self._sent):
             return  # its owner takes it, or nobody does and it is withdrawn
-        try:
-            with self._ledger.transaction(self._lease) as tx:
-                if not tx.take_command(command_id):
-                    return
-        except (LedgerError, LeaseLost) as error:
-            self._log.warning("could not take a command", command=command_id, reason=str(error))
-            if isinstance(error, LeaseLost) or not error.outcome_unknown:
-                return
-        self._flushes[command_id] = self._sent
-        if self._pipeline is not None:
+        if self._pipeline is None:
+            self._rest() if self._paused else self._try_to_work()
+        elif not self._paused:
             for actor in (self._pipeline.poller, self._pipeline.writer, self._pipeline.marker):
                 actor.tell(RetryNow())
-            self._pipeline.poller.tell(Flush(command_id))
-        else:
-            self._try_to_work()
+            self._hand_on(self._pipeline, order)
 
-    def _adopt_commands(self, lease: Lease) -> None:
-        """Take on what another owner, or we before, took and didn't finish; only rows sent from now on are counted."""
-        with self._ledger.transaction(lease) as tx:
-            for command_id in tx.taken_commands():
-                self._flushes.setdefault(command_id, self._sent)
+    def _hand_on(self, pipeline: Pipeline, order: Order) -> None:
+        match order:
+            case Flush():
+                pipeline.poller.tell(order)
+            case RunRetention(command_id) if pipeline.retention is None:
+                self._retention_done(RetentionDone(command_id, {"error": "this worker deletes nothing"}))
+            case RunRetention():
+                pipeline.retention.tell(order)
 
     def _flushed(self, pipeline: Pipeline, command_id: int) -> None:
-        before = self._flushes.get(command_id)
-        if before is None or self._lease is None:
-            return
-        try:
-            with self._ledger.transaction(self._lease) as tx:
-                tx.finish_command(command_id, {"flushedCount": self._sent - before})
-        except (LedgerError, LeaseLost) as error:
-            self._log.warning("could not write down a command's result", command=command_id, reason=str(error))
+        if not self._finish(command_id, {"flushedCount": self._commands.sent_since(command_id, self._sent)}):
             pipeline.poller.tell(Flush(command_id))  # it comes through again
+
+    def _retention_done(self, done: RetentionDone) -> None:
+        if done.command_id is not None and not self._finish(done.command_id, done.report):
+            self._scheduler.after(AGAIN_SECONDS, self.actor_ref, FromPipeline(self._generation, done))
+
+    def _finish(self, command_id: int, result: Mapping[str, object]) -> bool:
+        return self._lease is not None and self._commands.finish(self._lease, command_id, result)
+
+    # a pause
+
+    def _pause(self) -> None:
+        """Told again and again: what couldn't be written down is written the next time."""
+        if self._lease is None or self._stopping:
+            return  # it is read with the lease
+        if self._pipeline is None:
+            self._rest()
+        elif not self._paused:
+            self._log.info("pausing")
+            self._paused = True
+            self._drain(self._pipeline)
+
+    def _rest(self) -> None:
+        """Nothing is begun any more, until somebody resumes the table; then what is left in the middle is recovered."""
+        if self._note.state is not TableState.PAUSED:
+            self._log.info("paused by an operator")
+        self._paused = True
+        self._attempt += 1  # a delay that is still running is void
+        self._drop_pipeline()
+        self._note.note(self._lease, TableState.PAUSED, "paused by an operator")
+        for order in self._commands.orders:
+            self._finish(order.command_id, self._result_while_paused(order))
+
+    def _result_while_paused(self, order: Order) -> Mapping[str, object]:
+        if isinstance(order, RunRetention):
+            return {"error": "the table is paused: resume it first", "paused": True}
+        return {"flushedCount": self._commands.sent_since(order.command_id, self._sent), "paused": True}
+
+    def _resume(self, lease: Lease) -> None:
+        """Asked under the lease, which may be gone, and since what was told may be older than the pause."""
+        try:
+            with self._ledger.transaction(lease) as tx:
+                if tx.is_paused():
+                    return
+        except LedgerError as error:
+            self._log.warning("could not resume", reason=str(error))  # it is told again
+        except LeaseLost as lost:
+            self._lease_lost(str(lost))
         else:
-            del self._flushes[command_id]
+            self._log.info("resumed")
+            self._paused = False
+            self._try_to_work()
 
     # the end
 
@@ -331,13 +365,16 @@ class TableOwner(SupervisedActor):
         self._stopping = True
         if self._pipeline is None:
             self._end()
-        else:
-            self._pipeline.stop_finding()
-            self._pipeline.writer.tell(Drain())
+        elif not self._paused:  # else it is drained already
+            self._drain(self._pipeline)
+
+    def _drain(self, pipeline: Pipeline) -> None:
+        pipeline.stop_finding()
+        pipeline.writer.tell(Drain())
 
     def _end(self) -> None:
         self._drop_pipeline()
-        self._note(StateChanged(TableState.STOPPED))
+        self._note.note_stopped(self._lease)
         if self._lease is not None:
             self._lease = None
             self._locks.release(self._table)

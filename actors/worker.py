@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
-from actors.command_reader import Command, CommandReader
+from actors.command_reader import CommandReader
 from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.owned import TableBlockedError
@@ -25,7 +25,7 @@ from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings
 from database.catalogue import read_source_table
-from database.commands import read_orders
+from database.commands import Orders, read_orders
 from database.durability import Durability, read_durability
 from database.engine import Engines, connect, connect_for_reading, connect_unpooled
 from database.failures import explain
@@ -91,7 +91,7 @@ class Worker:
             )
         self._commands = CommandReader.start(
             self._owners,
-            self._waiting_commands,
+            self._read_orders,
             self._scheduler,
             lambda name, error: failed(f"{name} failed ({type(error).__name__}): see the log"),
         )
@@ -116,10 +116,10 @@ class Worker:
         for owner in self._owners.values():
             owner.tell(LeaseGone(reason, connection_id))
 
-    def _waiting_commands(self, tables: Sequence[str]) -> Sequence[Command]:
+    def _read_orders(self, tables: Sequence[str]) -> Orders:
         try:
             with self._engines.read.connect() as connection:
-                return read_orders(connection, tables).commands
+                return read_orders(connection, tables)
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.mysql import insert
 from database.in_lists import chunks
 from database.schema import batch, command, queue, stream, table
 from database.sent_rows import pack, unpack
-from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream
+from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream, TakenCommand
 from delivery.rows import Key, SentRows
 
 ERROR_LENGTH = 1000  # characters of last_error that are kept
@@ -186,15 +186,21 @@ class SqlTransaction:
         taken = update(command).where(command.c.id == command_id, command.c.state == "waiting").values(state="taken")
         return self._connection.execute(taken).rowcount == 1
 
-    def taken_commands(self) -> Sequence[int]:
-        query = select(command.c.id).where(
-            command.c.state == "taken", command.c.kind == "flush", command.c.table_name == self._table
+    def taken_commands(self) -> Sequence[TakenCommand]:
+        query = select(command.c.id, command.c.kind, command.c.arguments).where(
+            command.c.state == "taken", command.c.table_name == self._table
         )
-        return self._connection.scalars(query).all()
+        return [
+            TakenCommand(id_, kind, json.loads(arguments) if arguments else {})
+            for id_, kind, arguments in self._connection.execute(query.order_by(command.c.id))
+        ]
 
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
         done = {"state": "done", "ended_at": _NOW, "result": json.dumps(result)}
         self._connection.execute(update(command).where(command.c.id == command_id).values(done))
+
+    def is_paused(self) -> bool:
+        return bool(self._connection.scalar(select(table.c.paused).where(table.c.table_name == self._table)))
 
     def _last_item(self) -> ColumnElement[int]:
         """The last item that the look-ups concern, however far back the database went."""

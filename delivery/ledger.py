@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -87,6 +87,15 @@ class Lookups:
 
     first: bool = False
     items_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakenCommand:
+    """What an operator asked for, and an owner took and never finished."""
+
+    id: int
+    kind: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 class Transaction(Protocol):
@@ -189,11 +198,13 @@ class Transaction(Protocol):
         """Make a waiting command ours; False where it was withdrawn, or taken before."""
         ...
 
-    def taken_commands(self) -> Sequence[int]:
-        """Commands that an owner took and never finished."""
-        ...
+    def taken_commands(self) -> Sequence[TakenCommand]: ...
 
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None: ...
+
+    def is_paused(self) -> bool:
+        """Whether an operator wants nothing sent."""
+        ...
 
 
 class Ledger(Protocol):

@@ -67,9 +67,11 @@ class MemoryDatabase:
     batches: dict[int, StoredBatch] = field(default_factory=dict)
     streams: dict[int, StoredStream] = field(default_factory=dict)
     commands: dict[int, str] = field(default_factory=dict)  # id: waiting, taken, withdrawn or done
+    asked: dict[int, tuple[str, dict[str, object]]] = field(default_factory=dict)  # kind and arguments; else a flush
     results: dict[int, dict[str, object]] = field(default_factory=dict)  # of commands
     lookups: Lookups = field(default_factory=Lookups)
     synced_rows: int = 0
+    paused: bool = False
     state: str = "stopped"
     reason: str | None = None
     last_error: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from delivery.errors import LeaseLost, LedgerError
 from delivery.lease import Lease
-from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream
+from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream, TakenCommand
 from delivery.rows import Key, SentRows
 from tests.fakes.database import MemoryDatabase, StoredBatch, StoredItem, StoredStream, next_id
 
@@ -237,13 +237,19 @@ class MemoryTransaction:
         self._db.commands[command_id] = "taken"
         return True
 
-    def taken_commands(self) -> Sequence[int]:
-        return [command_id for command_id, state in self._db.commands.items() if state == "taken"]
+    def taken_commands(self) -> Sequence[TakenCommand]:
+        self._operate()
+        taken = [command_id for command_id, state in self._db.commands.items() if state == "taken"]
+        return [TakenCommand(command_id, *self._db.asked.get(command_id, ("flush", {}))) for command_id in taken]
 
     def finish_command(self, command_id: int, result: Mapping[str, object]) -> None:
         self._operate()
         self._db.commands[command_id] = "done"
         self._db.results[command_id] = dict(result)
+
+    def is_paused(self) -> bool:
+        self._operate()
+        return self._db.paused
 
     def _of_batch(self, batch_id: int) -> list[StoredItem]:
         return [item for item in self._db.items.values() if item.batch_id == batch_id]

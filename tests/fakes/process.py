@@ -45,6 +45,7 @@ class MemoryPipeline:
     writer: Recipient
     marker: Recipient
     finding: tuple[pykka.ThreadingActor, ...]
+    retention: Recipient | None = None
 
     def stop(self) -> None:
         self.process.pipeline = ()

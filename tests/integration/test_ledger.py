@@ -17,7 +17,7 @@ from database.site import site_id
 from database.transaction import SqlTransaction
 from delivery.errors import LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
-from delivery.ledger import BatchState, ItemStatus, Lookups, Transaction
+from delivery.ledger import BatchState, ItemStatus, Lookups, TakenCommand, Transaction
 from delivery.rows import SentRow, SentRows
 from tests.fakes.mapping import sent_rows
 from tests.integration.worlds import MemoryWorld, SqlWorld, World, sql_world
@@ -270,12 +270,25 @@ def test_a_command_is_taken_once_and_only_while_it_waits(world: World) -> None:
 
 
 def test_commands_that_were_taken_and_not_finished_are_known(world: World) -> None:
-    unfinished, finished, _ = (world.add_command() for _ in range(3))
+    flush, finished, _ = (world.add_command() for _ in range(3))
+    retention = world.add_command(kind="retention", arguments={"dryRun": True})
     with world.ledger.transaction(world.lease) as tx:
-        for command in (unfinished, finished):
+        for command in (flush, finished, retention):
             tx.take_command(command)
         tx.finish_command(finished, {})
-        assert list(tx.taken_commands()) == [unfinished]
+        assert list(tx.taken_commands()) == [
+            TakenCommand(flush, "flush"),
+            TakenCommand(retention, "retention", {"dryRun": True}),
+        ]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_owner_knows_whether_its_table_is_paused(world: World, paused: bool) -> None:
+    world.pause()
+    if not paused:
+        world.pause(paused=False)
+    with world.ledger.transaction(world.lease) as tx:
+        assert tx.is_paused() is paused
 
 
 def test_a_batch_is_completed_once_the_ledger_says_so(world: World) -> None:
@@ -342,14 +355,6 @@ def test_items_are_written_without_waiting_for_producers_or_other_tables(sql: Sq
         producer.commit()
         other_owner.rollback()
     assert sql.read().statuses(*items) == [SYNCING, *[ItemStatus.COMPLETED] * (count - 2), FAILED]
-
-
-def test_only_flushes_are_known_as_taken(sql: SqlWorld) -> None:
-    flush, retention = sql.add_command("taken"), sql.add_command("taken")
-    with sql.engine.begin() as connection:
-        connection.execute(text("UPDATE bq_sync_command SET kind = 'retention' WHERE id = :id"), {"id": retention})
-    with sql.ledger.transaction(sql.lease) as tx:
-        assert list(tx.taken_commands()) == [flush]
 
 
 def test_a_long_reason_is_shortened(sql: SqlWorld) -> None:

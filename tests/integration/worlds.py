@@ -1,6 +1,7 @@
 """One table with what bq-sync keeps beside it, on MariaDB and in memory, for tests that hold of both."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Engine, Insert, func, insert, select, text
 from config.settings import TableSettings
 from database import schema
 from database.catalogue import read_source_table
+from database.commands import set_paused
 from database.engine import connect_unpooled
 from database.ledger import SqlLedger, grant
 from database.locks import Locks
@@ -54,7 +56,13 @@ class World(Protocol):
         age_seconds: float = 0.0,
     ) -> int: ...
 
-    def add_command(self, state: str = "waiting") -> int: ...
+    def add_command(
+        self, state: str = "waiting", kind: str = "flush", arguments: Mapping[str, object] | None = None
+    ) -> int: ...
+
+    def pause(self, *, paused: bool = True) -> None:
+        """An operator wants nothing sent, or no longer wants that."""
+        ...
 
     def read(self) -> MemoryDatabase:
         """All that is committed."""
@@ -102,10 +110,16 @@ class MemoryWorld:
             age_seconds=age_seconds,
         )
 
-    def add_command(self, state: str = "waiting") -> int:
+    def add_command(
+        self, state: str = "waiting", kind: str = "flush", arguments: Mapping[str, object] | None = None
+    ) -> int:
         id_ = len(self._db.commands) + 1
         self._db.commands[id_] = state
+        self._db.asked[id_] = (kind, dict(arguments or {}))
         return id_
+
+    def pause(self, *, paused: bool = True) -> None:
+        self._db.paused = paused
 
     def read(self) -> MemoryDatabase:
         return self._db
@@ -176,9 +190,16 @@ class SqlWorld:
         )
         return self._insert(statement)
 
-    def add_command(self, state: str = "waiting") -> int:
-        statement = insert(schema.command).values(table_name=self.described.name, kind="flush", state=state)
-        return self._insert(statement)
+    def add_command(
+        self, state: str = "waiting", kind: str = "flush", arguments: Mapping[str, object] | None = None
+    ) -> int:
+        given = None if arguments is None else json.dumps(arguments)
+        command = {"table_name": self.described.name, "kind": kind, "state": state, "arguments": given}
+        return self._insert(insert(schema.command).values(command))
+
+    def pause(self, *, paused: bool = True) -> None:
+        with self.engine.begin() as connection:
+            set_paused(connection, [self.described.name], paused)
 
     def _insert(self, statement: Insert) -> int:
         with self.engine.begin() as connection:

@@ -578,14 +578,25 @@ def test_a_drain_drops_what_isnt_begun() -> None:
     assert world.holds()
 
 
-def test_a_drain_waits_for_an_append_that_is_being_repeated() -> None:
+def test_a_drain_repeats_an_append_at_once() -> None:
     world = World()
     world.bigquery.faults.append(Answered(TIMEOUT, written=True))
     world.send(1)
-    world.tell(Drain())
     assert world.marker.messages == []
-    world.advance()
+    world.tell(Drain())
     assert [type(message) for message in world.marker.messages] == [BatchAppended, Drain]
+
+
+def test_a_drain_leaves_an_append_that_fails_again_to_recovery() -> None:
+    world = World()
+    world.bigquery.faults.extend([Answered(TIMEOUT), Answered(TIMEOUT)])
+    world.send(1)
+    world.tell(Drain())
+    assert world.upstream.take_one(RecoveryNeeded).reason == TIMEOUT.reason
+    world.advance()
+    assert world.holds()
+    assert world.marker.messages == []
+    assert world.db.states() == [BEGUN]
 
 
 def test_a_drain_begins_no_batch_from_what_a_bad_row_left() -> None:

@@ -9,6 +9,7 @@ from actors.messages import (
     Flush,
     Flushed,
     LeaseGone,
+    RecoveryNeeded,
     RetryNow,
     RowsDecided,
     RowsSettled,
@@ -129,15 +130,33 @@ def test_a_decision_is_written_down_once_and_then_settled(world: World, fault: F
     assert world.upstream.take(RowsSettled) == [RowsSettled(rows)]
 
 
-@pytest.mark.parametrize(("barrier", "passed"), [(Flush(7), Flushed(7)), (Drain(), Drained())])
-def test_a_barrier_passes_behind_what_came_before_it(world: World, barrier: object, passed: object) -> None:
+def test_a_barrier_passes_behind_what_came_before_it(world: World) -> None:
     appended = world.begin(3)
     world.ledger.faults.append(FailAt(0))
-    world.tell(appended, barrier)
-    assert passed not in world.upstream.messages
+    world.tell(appended, Flush(7))
+    assert Flushed(7) not in world.upstream.messages
     world.advance()
     settled = [message for message in world.upstream.messages if not isinstance(message, StateChanged)]
-    assert settled == [RowsSettled(appended.rows, sent=3, batch=appended.batch_id), passed]
+    assert settled == [RowsSettled(appended.rows, sent=3, batch=appended.batch_id), Flushed(7)]
+
+
+def test_a_drain_has_what_failed_repeated_at_once(world: World) -> None:
+    appended = world.begin(3)
+    world.ledger.faults.append(FailAt(0))
+    world.tell(appended, Drain())
+    settled = [message for message in world.upstream.messages if not isinstance(message, StateChanged)]
+    assert settled == [RowsSettled(appended.rows, sent=3, batch=appended.batch_id), Drained()]
+
+
+@pytest.mark.parametrize("faults", [[FailAt(0), FailAt(0)], [None, FailAt(0), FailAt(0)]])
+def test_a_drain_leaves_what_fails_again_to_recovery(world: World, faults: list[Fault | None]) -> None:
+    appended = world.begin(2 * CHUNK)
+    world.ledger.faults.extend(faults)
+    world.tell(appended, Drain())
+    assert world.upstream.take_one(RecoveryNeeded).reason == "the database can't be reached"
+    world.advance()
+    assert not world.upstream.take(Drained)
+    assert not world.upstream.take(RowsSettled)
 
 
 @pytest.mark.parametrize("rows", [3, 2 * CHUNK])

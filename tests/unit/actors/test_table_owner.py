@@ -1,7 +1,6 @@
 """TableOwner: the lease, recovery, and a pipeline that is dropped whole at any failure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -17,146 +16,27 @@ from actors.messages import (
     LookupsChanged,
     QuotaExceeded,
     RecoveryNeeded,
-    RetryDue,
+    RetentionDone,
     RetryNow,
     RowsSettled,
+    RunRetention,
     StateChanged,
     Stop,
     TableState,
     WriterReady,
 )
-from actors.owned import Start, TableBlockedError
-from actors.parts import Recipient
-from actors.table_owner import FAILURES_TO_GIVE_UP, STANDBY_SECONDS, TableOwner
+from actors.owned import TableBlockedError
+from actors.table_owner import AGAIN_SECONDS, FAILURES_TO_GIVE_UP, STANDBY_SECONDS
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
-from delivery.lease import Lease
-from delivery.ledger import Batch, Lookups
+from delivery.ledger import Lookups
 from delivery.settle import RowRef
 from delivery.source import SourceError
-from tests.fakes.clock import FakeScheduler
-from tests.fakes.database import MemoryDatabase
 from tests.fakes.destination import UNAVAILABLE
-from tests.fakes.inbox import Inbox, pump
-from tests.fakes.ledger import FailAt, MemoryLedger
+from tests.fakes.ledger import FailAt
+from tests.fakes.owner_world import World
 
 DATABASE_DOWN = LedgerError("the database can't be reached", outcome_unknown=False)
 BLOCKED = DestinationError(Failure(ErrorClass.BLOCKED, "PERMISSION_DENIED", definite=True))
-
-
-class Pipeline:
-    """Actors that only listen."""
-
-    def __init__(self, start: Start, upstream: Recipient) -> None:
-        self.started_with = start
-        self.upstream = upstream
-        self.poller, self.batcher, self.writer, self.marker = Inbox(), Inbox(), Inbox(), Inbox()
-        self.finds = True
-        self.runs = True
-
-    def stop(self) -> None:
-        self.finds = self.runs = False
-
-    def stop_finding(self) -> None:
-        self.finds = False
-
-
-@dataclass
-class Table:
-    """What a TableOwner opens. `recoveries` are what the next ones raise."""
-
-    recoveries: list[Exception | None] = field(default_factory=list)
-    appended: tuple[Batch, ...] = ()
-    lookups: Lookups = field(default_factory=Lookups)
-    recovered: list[tuple[Lease, bool]] = field(default_factory=list)
-    pipelines: list[Pipeline] = field(default_factory=list)
-    closed: int = 0
-
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
-        self.recovered.append((lease, lookup_first))
-        if self.recoveries and (error := self.recoveries.pop(0)) is not None:
-            raise error
-        return self.appended, self.lookups
-
-    def start(self, start: Start, upstream: Recipient) -> Pipeline:
-        self.pipelines.append(Pipeline(start, upstream))
-        return self.pipelines[-1]
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class World:
-    """A TableOwner, and whatever may befall it."""
-
-    def __init__(self, lookup_first: bool = False) -> None:
-        self.db = MemoryDatabase()
-        self.ledger = MemoryLedger(self.db)
-        self.scheduler = FakeScheduler(self.db.clock)
-        self.table = Table()
-        self.opening: Exception | None = None
-        self.taking: Exception | None = None
-        self.lock_is_free = True
-        self.locked = False
-        self.given_up: list[str] = []
-        self.has_stopped = False
-        self.owner = TableOwner(
-            "logs",
-            self,
-            self.ledger.grant,
-            self.ledger,
-            self._open,
-            self.scheduler,
-            self.db.clock,
-            self.given_up.append,
-            self._stopped,
-            lookup_first,
-        )
-
-    # as its locks
-
-    def take(self, table: str) -> int | None:
-        if self.taking is not None:
-            raise self.taking
-        self.locked = self.lock_is_free
-        return 1 if self.locked else None
-
-    def release(self, table: str) -> None:
-        self.locked = False
-
-    def _open(self) -> Table:
-        if self.opening is not None:
-            raise self.opening
-        return self.table
-
-    def _stopped(self) -> None:
-        self.has_stopped = True
-
-    # what tests do
-
-    def tell(self, message: object) -> None:
-        self.owner.on_receive(message)
-        pump(self.owner)
-
-    def start(self) -> "World":
-        self.tell(RetryDue(0))
-        return self
-
-    def advance(self, seconds: float) -> None:
-        self.scheduler.advance(seconds, lambda: pump(self.owner))
-
-    def from_pipeline(self, message: object, pipeline: Pipeline | None = None) -> None:
-        (pipeline or self.pipeline).upstream.tell(message)
-        pump(self.owner)
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The one that runs."""
-        (running,) = [pipeline for pipeline in self.table.pipelines if pipeline.runs]
-        return running
-
-    @property
-    def runs(self) -> bool:
-        return any(pipeline.runs for pipeline in self.table.pipelines)
 
 
 # from nothing to a running pipeline
@@ -482,6 +362,39 @@ def test_a_flush_of_a_table_that_waits_tries_it_at_once_and_only_once() -> None:
     assert world.runs
 
 
+def test_retention_is_taken_run_and_its_report_kept() -> None:
+    world = World().start()
+    world.db.commands[7] = "waiting"
+    world.tell(RunRetention(7, dry_run=True))
+    world.tell(RunRetention(7, dry_run=True))
+    assert world.db.commands[7] == "taken"
+    assert world.pipeline.retention is not None
+    assert world.pipeline.retention.messages == [RunRetention(7, dry_run=True)]
+    world.from_pipeline(RetentionDone(None, {"deleted": 1}))  # by its schedule
+    world.from_pipeline(RetentionDone(7, {"deleted": 2}))
+    assert world.db.results == {7: {"deleted": 2}}
+
+
+def test_a_report_that_could_not_be_written_down_is_later() -> None:
+    world = World().start()
+    world.db.commands[7] = "waiting"
+    world.tell(RunRetention(7, dry_run=True))
+    world.ledger.faults.append(FailAt(0))
+    world.from_pipeline(RetentionDone(7, {"deleted": 2}))
+    assert world.db.results == {}
+    world.advance(AGAIN_SECONDS)
+    assert world.db.results == {7: {"deleted": 2}}
+
+
+def test_retention_that_a_dead_owner_took_is_run_again_as_it_was_asked_for() -> None:
+    world = World()
+    world.db.commands = {7: "taken", 8: "taken"}
+    world.db.asked = {7: ("retention", {"dryRun": True}), 8: ("retention", {})}
+    world.start()
+    assert world.pipeline.retention is not None
+    assert world.pipeline.retention.messages == [RunRetention(7, dry_run=True), RunRetention(8, dry_run=False)]
+
+
 # the end
 
 
@@ -526,3 +439,15 @@ def test_losing_the_locks_while_it_is_drained_ends_it() -> None:
     world.tell(Stop())
     world.tell(LeaseGone("the connection that holds the locks is gone"))
     assert world.has_stopped
+
+
+@pytest.mark.parametrize(("blocked", "reason"), [(True, "was blocked: no table"), (False, "was waiting: no table")])
+def test_a_stop_keeps_what_was_wrong(blocked: bool, reason: str) -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("no table", blocked=blocked))
+    world.tell(Stop())
+    assert (world.db.state, world.db.reason) == ("stopped", reason)
+    again = World()
+    again.db.become(world.db)
+    again.start()
+    assert (again.db.state, again.db.reason) == ("running", None)
