@@ -22,7 +22,12 @@ from api.problems import HANDLERS, Problem
 from config.settings import Settings
 from database.commands import CommandKind
 from database.failures import explain
+from database.scrape import read_scraped
 from database.status import Status, read_status
+from metrics.box import Box, own_process
+from metrics.endpoint import MetricsEndpoint
+from metrics.from_status import Told
+from metrics.requests import MeasuredRequests
 from operations.control import Patience, UnansweredError, ask
 from operations.health import DISABLED, Health, Level, Thresholds, judge, unreachable
 
@@ -37,17 +42,28 @@ def create_app(
     *,
     read_status: StatusReader = read_status,
     patience: Patience = Patience(),  # noqa: B008  it is frozen
+    box: Box | None = None,
 ) -> Starlette:
-    """The API over that database; None where no database is configured, which a disabled bq-sync may do without."""
+    """The API over that database; None where no database is configured, which a disabled bq-sync may do without.
+
+    Args:
+        box: what is measured; default: this process alone.
+    """
+    box = box or own_process("api")
     endpoints = Endpoints(settings, engine, read_status, patience)
+    metrics = MetricsEndpoint(box, settings, None if engine is None else endpoints.told)
     routes = [
         Route(f"{PATH}/status", endpoints.status, methods=["GET"]),
         Route(f"{PATH}/health", endpoints.health, methods=["GET"]),
         Route(f"{PATH}/flush", endpoints.flush, methods=["POST"]),
+        Route("/metrics", metrics.answer, methods=["GET"]),
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[
+            Middleware(MeasuredRequests, instruments=box.instruments, routes=routes),
+            Middleware(Guard, settings=settings),
+        ],
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False  # an unknown path is an error, not a redirect
@@ -73,6 +89,13 @@ class Endpoints:
         health = await self._health()
         status = HTTPStatus.SERVICE_UNAVAILABLE if health.level is Level.UNHEALTHY else HTTPStatus.OK
         return _json(HealthAnswer.of(health), status)
+
+    async def told(self) -> Told:
+        """What a scrape of the metrics wants to know of the database. Raises SQLAlchemyError."""
+        status, now = await self._status(), datetime.now(UTC)
+        scraped = await run_in_threadpool(read_scraped, self._database(), tuple(self._settings.tables))
+        health = judge(status, now, self._thresholds) if self._settings.enabled else DISABLED
+        return Told(status, health, scraped, now)
 
     async def flush(self, request: Request) -> Response:
         body = await read_body(request, FlushRequest)

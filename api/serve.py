@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from config.settings import Settings, SettingsError
 from database.engine import connect
+from metrics.box import Box
 from operations.health import DISABLED
 
 # A stop takes this long at most: requests under way get the first, what hangs even then is left behind by the second.
@@ -69,7 +70,7 @@ class ApiServer:
             ended()
 
 
-def make_server(settings: Settings) -> ApiServer:
+def make_server(settings: Settings, box: Box | None = None) -> ApiServer:
     """The API as configured.
 
     Raises:
@@ -77,17 +78,19 @@ def make_server(settings: Settings) -> ApiServer:
     """
     needs_database = settings.enabled or settings.database_url is not None
     engine = connect(settings.require_database_url()) if needs_database else None
+    if engine is not None and box is not None:
+        box.instruments.observe_engine(engine, "api")
     try:
-        return ApiServer(create_app(settings, engine), settings.api_host, settings.api_port)
+        return ApiServer(create_app(settings, engine, box=box), settings.api_host, settings.api_port)
     except OSError as error:
         where, why = f"{settings.api_host} port {settings.api_port}", error.strerror
         fix = "stop what listens there, or set BQ_SYNC_API_HOST and BQ_SYNC_API_PORT"
         raise SettingsError([f"api_host, api_port: can't listen on {where} ({why}): {fix}"]) from error
 
 
-def run_api(settings: Settings) -> int:
+def run_api(settings: Settings, box: Box | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises what `make_server` does."""
-    server = make_server(settings)
+    server = make_server(settings, box)
     ended, stopping = threading.Event(), threading.Event()
 
     def stop(*_: object) -> None:

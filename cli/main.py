@@ -150,8 +150,10 @@ def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
 def api() -> None:
     """Serve the REST API, until stopped."""
     from api.serve import run_api
+    from metrics.box import open_box
 
-    sys.exit(run_api(_load()))
+    settings = _load()
+    sys.exit(run_api(settings, open_box(settings, "api")))
 
 
 @main.command()

@@ -50,14 +50,16 @@ class Box:
     is_shared: bool
 
 
+def own_process(kind: str) -> Box:
+    """For a process whose figures aren't put together with those of others."""
+    own = OwnProcess(kind)
+    return Box(Instruments(own.registry), own, is_shared=False)
+
+
 def open_box(settings: Settings, kind: str) -> Box:
     """Begin to measure in this process, a `worker`, an `api` or a `run`. Once in a process; never fails."""
     room = sizes(tables=0 if kind == "api" else len(settings.tables), routes=0 if kind == "worker" else API_ROUTES)
     shared = share(choose_directory(settings), kind, room, SIGNATURE)
-    if shared is not None:
-        box = Box(Instruments(), shared, is_shared=True)
-    else:
-        own = OwnProcess(kind)
-        box = Box(Instruments(own.registry), own, is_shared=False)
+    box = own_process(kind) if shared is None else Box(Instruments(), shared, is_shared=True)
     box.instruments.starts.labels(kind).inc()
     return box

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -32,12 +33,10 @@ class MetricsEndpoint:
         patience: seconds to wait for it.
     """
 
-    def __init__(
-        self, box: Box, settings: Settings, version: str, ask: Ask | None, patience: float = DATABASE_SECONDS
-    ) -> None:
+    def __init__(self, box: Box, settings: Settings, ask: Ask | None, patience: float = DATABASE_SECONDS) -> None:
         self._box = box
         self._settings = settings
-        self._version = version
+        self._version = _version()
         self._ask = ask
         self._patience = patience
         self._asked: asyncio.Task[Told | None] | None = None
@@ -88,6 +87,13 @@ class MetricsEndpoint:
         yield from collect_processes(self._box.processes.processes())
         yield from self._box.processes.collect()
         yield from collect_unanswered() if told is None else collect_told(told)
+
+
+def _version() -> str:
+    try:
+        return version("bq-sync")
+    except PackageNotFoundError:
+        return "unknown"  # a checkout that isn't installed
 
 
 class _Collected(Collector):

@@ -8,13 +8,14 @@ from datetime import datetime
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-from actors.messages import TableState
 from database.counting import Count
 from database.scrape import Scraped
 from database.status import UNPREPARED, Status, TableStatus
 from operations.health import Health, Level
 
-STATES = (*(state.value for state in TableState), UNPREPARED)
+RUNNING = "running"
+# `actors.messages.TableState`, which the API's process doesn't load, and what the status adds.
+STATES = ("standby", "recovering", RUNNING, "waiting", "blocked", "paused", "stopped", UNPREPARED)
 REASON_LENGTH = 120
 DATABASE_UP = "Whether the database answered this scrape."
 
@@ -93,7 +94,7 @@ def _states(status: Status) -> Iterable[Metric]:
     for name, table in status.tables.items():
         for state in STATES:
             states.add_metric((name, state), float(state == table.state))
-        if table.state != TableState.RUNNING and table.reason:
+        if table.state != RUNNING and table.reason:
             reasons.add_metric((name,), {"reason": bounded(table.reason)})
         paused.add_metric((name,), float(table.paused))
         alive.add_metric((name,), float(table.owner_alive))

@@ -152,8 +152,16 @@ class Instruments:
         self.starts = counter(STARTS)
         self.requests, self.request_seconds = counter(REQUESTS), histogram(REQUEST_SECONDS)
 
+        self._tables: list[TableInstruments] = []
+
     def table(self, name: str) -> "TableInstruments":
-        return TableInstruments(self, name)
+        self._tables.append(table := TableInstruments(self, name))
+        return table
+
+    def sample(self) -> None:
+        """Look into the mailboxes of all tables."""
+        for table in list(self._tables):
+            table.sample()
 
     def observe_engine(self, engine: Engine, role: str) -> None:
         """Time the engine's statements from now on."""
