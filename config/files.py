@@ -19,10 +19,17 @@ class SettingsError(Exception):
 
 
 def find_file(environment: Mapping[str, str]) -> Path:
-    """The configuration file: BQ_SYNC_CONFIG, else the checkout's, else the system's."""
+    """The configuration file: BQ_SYNC_CONFIG, else the checkout's or, where bq-sync is installed, the system's.
+
+    The shipped file is part of what is installed too, to start from: read there, it would hide the system's.
+    """
     if chosen := environment.get("BQ_SYNC_CONFIG"):
         return Path(chosen)
-    return CHECKOUT_FILE if CHECKOUT_FILE.exists() else SYSTEM_FILE
+    return CHECKOUT_FILE if _is_checkout(CHECKOUT_FILE.parents[1]) else SYSTEM_FILE
+
+
+def _is_checkout(directory: Path) -> bool:
+    return (directory / "pyproject.toml").exists()
 
 
 def read_file(path: Path) -> dict[str, Any]:
