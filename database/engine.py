@@ -11,6 +11,7 @@ ANSWER_SECONDS = 8  # longer than any lock wait below, so that the server's own 
 # A worker frozen in a transaction is rolled back by the server after this long, so that its successor gets on.
 SESSION_SECONDS = 10
 LOCK_WAIT_SECONDS = 3
+LOOKING_WAIT_SECONDS = 1  # the least that MySQL knows
 
 # Connections that only read hold nothing that anybody waits for; made anew less often, they cost an idle database less.
 READING_SECONDS = 120
@@ -43,6 +44,15 @@ def connect(url: str | URL, *, connections: int = 5) -> Engine:
 
 def connect_for_reading(url: str | URL, *, connections: int) -> Engine:
     """An engine whose every SELECT stands alone: no transaction, and no statement but the SELECT itself."""
+    return _create_for_reading(url, connections, LOCK_WAIT_SECONDS)
+
+
+def connect_for_looking(url: str | URL, *, connections: int = 1) -> Engine:
+    """As `connect_for_reading`, for a look at all tables that can do without one that somebody has locked."""
+    return _create_for_reading(url, connections, LOOKING_WAIT_SECONDS)
+
+
+def _create_for_reading(url: str | URL, connections: int, lock_wait_seconds: int) -> Engine:
     return create_engine(
         _with_utf8(url),
         pool_size=connections,
@@ -52,7 +62,7 @@ def connect_for_reading(url: str | URL, *, connections: int) -> Engine:
         pool_reset_on_return=None,
         skip_autocommit_rollback=True,
         isolation_level="AUTOCOMMIT",
-        connect_args=_connect_args(READING_SECONDS),
+        connect_args=_connect_args(READING_SECONDS, lock_wait_seconds),
         hide_parameters=True,
     )
 
@@ -72,14 +82,14 @@ def _with_utf8(url: str | URL) -> URL:
     return make_url(url).update_query_dict({"charset": "utf8mb4"})
 
 
-def _connect_args(session_seconds: int) -> dict[str, object]:
+def _connect_args(session_seconds: int, lock_wait_seconds: int = LOCK_WAIT_SECONDS) -> dict[str, object]:
     return {
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,
         "write_timeout": ANSWER_SECONDS,
         "init_command": (
             "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-            f" wait_timeout = {session_seconds}, innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS},"
-            f" lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+            f" wait_timeout = {session_seconds}, innodb_lock_wait_timeout = {lock_wait_seconds},"
+            f" lock_wait_timeout = {lock_wait_seconds}"
         ),
     }

@@ -6,8 +6,11 @@ from typing import Any
 
 from sqlalchemy import (
     CHAR,
+    ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
+    Subquery,
     TableClause,
     and_,
     cast,
@@ -28,7 +31,7 @@ from delivery.ledger import ItemStatus
 # An INSERT item in one of these decides about its row (`delivery.triage`): the row isn't counted beside it.
 DECIDING = (ItemStatus.PENDING, ItemStatus.SYNCING, ItemStatus.FAILED, ItemStatus.ABANDONED)
 
-AGED_ROWS = 1000  # of more than CAP rows, so many with the smallest keys say how old the oldest is
+AGED_ROWS = 1000  # so many with the smallest keys say how old the oldest is: each is read, beside the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,20 @@ class Flagged:
     age_zone: tzinfo  # of the age column's values
 
     def waiting(self) -> Select[Any]:
-        """Key and age of each row whose flag is FALSE. The index has them in the order of their keys."""
-        names = [name for name in (self.primary_key, self.flag, self.age_column) if name is not None]
+        """The key of each row whose flag is FALSE, in the order of the keys; the index alone is read."""
+        return self._select(None)
+
+    def aged(self) -> Select[Any]:
+        """The same with each row's age, for which the row itself is read."""
+        return self._select(self.age_column)
+
+    def _select(self, age_column: str | None) -> Select[Any]:
+        names = [name for name in (self.primary_key, self.flag, age_column) if name is not None]
         source: TableClause = table(
             quoted_name(self.name, quote=True),
             *(column(quoted_name(name, quote=True)) for name in dict.fromkeys(names)),
         )
-        age = literal_column("NULL") if self.age_column is None else source.c[self.age_column]
+        age = literal_column("NULL") if age_column is None else source.c[age_column]
         # The text of a hint is formatted twice, by SQLAlchemy and by the driver.
         index = quote(self.index).replace("%", "%%%%")
         return (
@@ -62,36 +72,45 @@ class Flagged:
 def count_flagged(connection: Connection, flagged: Flagged, deciding: int) -> tuple[Count, datetime | None]:
     """How many rows wait by their flag, without those that an item decides about, and since when the oldest does.
 
-    Up to CAP rows are looked at one by one. Of more, the number is the estimated rows less the items; the age is that
-    of some rows with the smallest keys. A row whose item spells its key in another way ('007') is counted beside it.
+    Up to CAP rows are counted one by one. Of more, the number is the estimated rows less the items. The age is that of
+    the AGED_ROWS with the smallest keys. A row whose item spells its key in another way ('007') is counted beside it.
 
     Args:
         deciding: how many items the table has in a DECIDING status.
     """
     rows = count(connection, flagged.waiting())
-    undecided, oldest = _undecided(connection, flagged, AGED_ROWS if rows.is_estimate else CAP)
+    if not rows.rows:
+        return rows, None
+    aged = flagged.aged().limit(AGED_ROWS).subquery()
+    if not deciding:
+        return rows, _instant(connection.scalar(select(func.min(aged.c.age))), flagged.age_zone)
+    keys = flagged.waiting().limit(AGED_ROWS if rows.is_estimate else CAP).subquery()
+    undecided, age = connection.execute(
+        select(
+            _of_undecided(flagged, keys, func.count()),
+            _of_undecided(flagged, aged, func.min(aged.c.age)),
+        )
+    ).one()
     if rows.is_estimate:
         undecided = max(rows.rows - deciding, undecided)
-    return Count(undecided, rows.is_estimate), _instant(oldest, flagged.age_zone)
+    return Count(undecided, rows.is_estimate), _instant(age, flagged.age_zone)
 
 
-def _undecided(connection: Connection, flagged: Flagged, limit: int) -> tuple[int, object]:
-    """Of the waiting rows with the smallest keys those that no item decides about: how many, and the smallest age."""
-    row = flagged.waiting().limit(limit).subquery("waiting")
+def _of_undecided(flagged: Flagged, rows: Subquery, wanted: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """An aggregate of those of the rows that no item decides about."""
     decides = and_(
         queue.c.table_name == flagged.name,
-        queue.c.record_id == collate(cast(row.c.record, CHAR), "utf8mb4_bin"),
+        queue.c.record_id == collate(cast(rows.c.record, CHAR), "utf8mb4_bin"),
         queue.c.operation == "INSERT",
         queue.c.sync_status.in_(DECIDING),
     )
-    query = (
-        select(func.count(), func.min(row.c.age))
-        .select_from(row.outerjoin(queue, decides))
+    return (
+        select(wanted)
+        .select_from(rows.outerjoin(queue, decides))
         .with_hint(queue, "FORCE INDEX (bq_sync_queue_table_record)", "mysql")
         .where(queue.c.id.is_(None))
+        .scalar_subquery()
     )
-    undecided, oldest = connection.execute(query).one()
-    return undecided, oldest
 
 
 def _instant(value: object, zone: tzinfo) -> datetime | None:
