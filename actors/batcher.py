@@ -19,7 +19,7 @@ from actors.messages import (
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
 from delivery.finding import Found
 from delivery.pace import Pace
-from delivery.rows import Outgoing, SentRow, SentRows
+from delivery.rows import TIMED_ROWS, Outgoing, SentRow, SentRows
 from delivery.settle import Outcome, RowRef
 from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
@@ -156,8 +156,15 @@ class Batcher(PipelineActor):
             ),
             tuple(waiting.found.item for waiting in batch),
             self._mapping.encode([waiting.row for waiting in batch]),
+            _since(batch),
         )
 
     def _pass_barriers(self) -> None:
         while self._barriers and self._barriers[0][0] <= 0:
             self._writer.tell(self._barriers.popleft()[1])
+
+
+def _since(batch: list[_Waiting]) -> dict[int, float]:
+    step = -(-len(batch) // TIMED_ROWS)
+    timed = ((place, batch[place].found.since) for place in range(0, len(batch), step))
+    return {place: since.timestamp() for place, since in timed if since is not None}

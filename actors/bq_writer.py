@@ -8,6 +8,7 @@ from typing import TypeVar
 import structlog
 
 from actors.background import Background
+from actors.measures import Measures, NotMeasured
 from actors.messages import (
     AppendDone,
     AppendMeasured,
@@ -33,7 +34,7 @@ from delivery.begin import Begun, DatabaseWentBackError, KnownStream, NewStream,
 from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
-from delivery.ledger import Ledger, Transaction
+from delivery.ledger import BatchState, Ledger, Transaction
 from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, TakeApart, decide
 from delivery.rows import Outgoing
 from delivery.settle import Outcome, RowRef
@@ -72,6 +73,7 @@ class BqWriter(PipelineActor):
         limits: WriterLimits,
         backoff: Backoff | None = None,
         database_backoff: Backoff | None = None,
+        measures: Measures | None = None,
     ) -> None:
         super().__init__(upstream)
         self._marker = marker
@@ -84,6 +86,7 @@ class BqWriter(PipelineActor):
         self._limits = limits
         self._backoff = backoff or Backoff()
         self._database_backoff = database_backoff or Backoff.for_database()
+        self._measures = measures or NotMeasured()
         self._work: deque[BatchReady | Flush | Drain] = deque()
         self._hand: Outgoing | None = None  # the batch that is worked on
         self._begun: Begun | None = None  # the same, once it stands in the ledger
@@ -179,6 +182,7 @@ class BqWriter(PipelineActor):
             self._settled(found, range(len(found)) if begun is None else begun.left_out)
             if begun is not None:
                 self._log.info("rows were in BigQuery already", batch=begun.batch_id, rows=len(begun.outgoing))
+                self._measures.batch_ended(BatchState.APPENDED, len(begun.outgoing), 0)
                 self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
             self._go_on_with(hand, without=there)
 
@@ -244,6 +248,7 @@ class BqWriter(PipelineActor):
         self._background.run(call)
 
     def _append_done(self, result: AppendResult, seconds: float) -> None:
+        self._measures.append_took(seconds)
         match result:
             case Appended():
                 self._appended(seconds)
@@ -261,8 +266,12 @@ class BqWriter(PipelineActor):
         if self._trial is not None:
             self._trial.got_through()
         self._offset += len(begun.outgoing)
+        nbytes = begun.outgoing.encoded.nbytes
         if seconds is not None:
-            self.upstream.tell(AppendMeasured(len(begun.outgoing), begun.outgoing.encoded.nbytes, seconds))
+            self.upstream.tell(AppendMeasured(len(begun.outgoing), nbytes, seconds))
+        self._measures.batch_ended(BatchState.APPENDED, len(begun.outgoing), nbytes)
+        now = self._clock.time()
+        self._measures.rows_arrived([now - since for since in begun.outgoing.since.values()])
         self._log.debug("batch appended", batch=begun.batch_id, rows=len(begun.outgoing))
         self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
         self._done()
@@ -276,6 +285,7 @@ class BqWriter(PipelineActor):
     def _failed(self, failure: Failure) -> None:
         begun = self._in_ledger
         rows = len(begun.outgoing)
+        self._measures.failed_attempt(failure.error_class)
         self._log.warning(
             "append failed",
             batch=begun.batch_id,
@@ -306,6 +316,7 @@ class BqWriter(PipelineActor):
 
         def refused() -> None:
             self._begun = None
+            self._measures.rows_settled(Outcome.FAILED, len(guilty))
             self._settled(begun.outgoing, guilty)
             self._go_on_with(begun.outgoing, without=guilty)
 
@@ -350,9 +361,13 @@ class BqWriter(PipelineActor):
             self._refuse(begun, {}, then=lambda: self._end(needed))
 
     def _refuse(self, begun: Begun, guilty: Mapping[int, str], then: Callable[[], None]) -> None:
+        def refused() -> None:
+            self._measures.batch_ended(BatchState.REFUSED, len(begun.outgoing), begun.outgoing.encoded.nbytes)
+            then()
+
         self._write(
             lambda tx: refuse(tx, begun.batch_id, begun.outgoing, guilty),
-            then=lambda _: then(),
+            then=lambda _: refused(),
             again=lambda: self._refuse(begun, guilty, then),
         )
 
@@ -439,6 +454,7 @@ class BqWriter(PipelineActor):
 
     def _call_failed(self, failure: Failure, again: Callable[[], None]) -> None:
         """A call other than an append failed: nothing was written by it, so that it can simply be made again."""
+        self._measures.failed_attempt(failure.error_class)
         if failure.error_class is ErrorClass.BLOCKED:
             self._end(RecoveryNeeded(failure.reason, blocked=True))
             return

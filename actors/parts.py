@@ -20,10 +20,14 @@ class Recipient(Protocol):
 
 
 class Clock(Protocol):
-    """Time that only goes forward."""
+    """What time it is."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed point."""
+        """Seconds since some fixed point; it only goes forward."""
+        ...
+
+    def time(self) -> float:
+        """Unix time, by a clock that somebody may set: nothing but a measure may rest on it."""
         ...
 
 

@@ -11,10 +11,13 @@ from actors.parts import Recipient
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clocks."""
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def time(self) -> float:
+        return time.time()
 
 
 class ThreadScheduler:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from actors.measures import Measures, NotMeasured
 from actors.messages import (
     BatchAppended,
     Drain,
@@ -37,12 +38,19 @@ class SyncMarker(PipelineActor):
     """
 
     def __init__(
-        self, upstream: Recipient, ledger: Ledger, lease: Lease, scheduler: Scheduler, backoff: Backoff | None = None
+        self,
+        upstream: Recipient,
+        ledger: Ledger,
+        lease: Lease,
+        scheduler: Scheduler,
+        backoff: Backoff | None = None,
+        measures: Measures | None = None,
     ) -> None:
         super().__init__(upstream)
         self._ledger = ledger
         self._lease = lease
         self._backoff = backoff or Backoff.for_database()
+        self._measures = measures or NotMeasured()
         self._work: deque[Work] = deque()
         self._steps: Iterator[Step] | None = None  # of the first piece of work
         self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler)
@@ -108,10 +116,12 @@ class SyncMarker(PipelineActor):
         match work:
             case BatchAppended(batch_id, rows):
                 self._log.info("batch completed", batch=batch_id, rows=len(rows))
+                self._measures.rows_settled(None, len(rows))
                 self.upstream.tell(RowsSettled(rows, sent=len(rows), batch=batch_id))
             case RowsDecided(rows, outcome, reason):
                 if reason is not None:
                     self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), reason=reason)
+                self._measures.rows_settled(outcome, len(rows))
                 self.upstream.tell(RowsSettled(rows))
             case Flush(command_id):
                 self.upstream.tell(Flushed(command_id))

@@ -1,11 +1,12 @@
 """One table as its owner works with it: opened anew each time, recovered, and then carried by a pipeline of actors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.background import BackgroundThread
 from actors.batcher import Batcher
 from actors.bq_writer import BqWriter, WriterLimits
+from actors.measures import Measures, NotMeasured
 from actors.messages import BatchAppended, ChildFailed, Tick
 from actors.owned import Start
 from actors.parts import Clock, Link, Recipient, Scheduler
@@ -45,11 +46,17 @@ class OpenedTable:
     always_look_up: bool  # the database may forget commits that it has answered
     scheduler: Scheduler
     clock: Clock
+    measures: Measures = field(default_factory=NotMeasured)
 
     def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
         """See `delivery.recovery`."""
         recovery = Recovery(
-            lease, self.ledger, self.destination, self._read_orphans, self.settings.stream_settle_seconds
+            lease,
+            self.ledger,
+            self.destination,
+            self._read_orphans,
+            self.settings.stream_settle_seconds,
+            lambda state, rows: self.measures.batch_ended(state, rows, 0),
         )
         appended = recovery.run()
         with self.ledger.transaction(lease) as tx:
@@ -63,7 +70,7 @@ class OpenedTable:
         background = BackgroundThread(
             f"bigquery-{lease.table}", lambda error: upstream.tell(ChildFailed("BackgroundThread", error))
         )
-        marker = Link(SyncMarker.start(upstream, self.ledger, lease, self.scheduler))
+        marker = Link(SyncMarker.start(upstream, self.ledger, lease, self.scheduler, measures=self.measures))
         writer = Link(
             BqWriter.start(
                 upstream,
@@ -75,6 +82,7 @@ class OpenedTable:
                 self.scheduler,
                 self.clock,
                 self.limits,
+                measures=self.measures,
             )
         )
         batcher = Link(

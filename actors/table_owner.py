@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from actors.commands import Order, TakenCommands
+from actors.measures import Measures, NotMeasured
 from actors.messages import (
     AppendMeasured,
     ChildFailed,
@@ -75,6 +76,7 @@ class TableOwner(SupervisedActor):
         lookup_first: bool = False,
         backoff: Backoff | None = None,
         database_backoff: Backoff | None = None,
+        measures: Measures | None = None,
     ) -> None:
         # Nobody is above this actor, and its process holds the lock: the process ends, so that another can take it.
         super().__init__(lambda _, error: give_up(f"{table}: its owner failed ({type(error).__name__}): see the log"))
@@ -90,6 +92,7 @@ class TableOwner(SupervisedActor):
         self._lookup_first = lookup_first
         self._backoff = backoff or Backoff()
         self._database_backoff = database_backoff or Backoff.for_database()
+        self._measures = measures or NotMeasured()
         self._lease: Lease | None = None
         self._lost_connection: int | None = None  # whose lock we held when the lease was found to be gone
         self._opened: Table | None = None
@@ -191,6 +194,7 @@ class TableOwner(SupervisedActor):
         except TableBlockedError as blocked:
             self._wait(TableState.BLOCKED, str(blocked), PROBE_SECONDS)
         except DestinationError as error:
+            self._measures.failed_attempt(error.failure.error_class)
             held = error.failure.error_class is ErrorClass.BLOCKED
             state = TableState.BLOCKED if held else TableState.WAITING
             self._wait(state, error.failure.reason, PROBE_SECONDS if held else self._backoff.next())
@@ -260,6 +264,7 @@ class TableOwner(SupervisedActor):
         self._paused = False
 
     def _child_failed(self, actor: str, error: BaseException) -> None:
+        self._measures.pipeline_failed(actor)
         now = self._clock.monotonic()
         self._failures = [at for at in self._failures if now - at < FAILURE_MEMORY_SECONDS] + [now]
         if len(self._failures) >= FAILURES_TO_GIVE_UP:

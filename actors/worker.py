@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
 from actors.command_reader import CommandReader
+from actors.measures import Instruments, Measures
 from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.owned import TableBlockedError
@@ -53,6 +55,7 @@ class Worker:
         lookup_first: the database went back in time: every waiting row is looked up in BigQuery before it is sent.
         failed: called once, from any thread, when this process should end and be started anew.
         opener: makes what carries a table; default: `open_table`.
+        instruments: what it is measured with; default: nothing.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class Worker:
         lookup_first: bool = False,
         failed: Callable[[str], None] = log.error,
         opener: Opener | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
+        instruments = instruments or Instruments()
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
         self._clients = connect_bigquery(settings)
@@ -72,22 +77,26 @@ class Worker:
             write=connect(database_url, connections=WRITERS_PER_TABLE * many),
             read=connect_for_reading(database_url, connections=many + 1),  # each Poller, and CommandReader
         )
-        self._locks = Locks(connect_unpooled(database_url), self._locks_lost)
+        locks = connect_unpooled(database_url)
+        for engine, purpose in ((self._engines.write, "write"), (self._engines.read, "read"), (locks, "locks")):
+            instruments.observe_engine(engine, purpose)
+        self._locks = Locks(locks, self._locks_lost)
         self._stopped = {table: threading.Event() for table in self._tables}
         self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
-        opener = opener or open_table
         for table in self._tables:
+            measures = instruments.of_table(table)
             self._owners[table] = TableOwner.start(
                 table,
                 self._locks,
                 partial(grant, self._engines.write),
                 SqlLedger(self._engines.write),
-                partial(opener, settings, table, self._engines, self._clients, self._scheduler, SystemClock()),
+                partial(self._open, opener or open_table, settings, table, measures),
                 self._scheduler,
                 SystemClock(),
                 give_up=failed,
                 stopped=self._stopped[table].set,
                 lookup_first=lookup_first,
+                measures=measures,
             )
         self._commands = CommandReader.start(
             self._owners,
@@ -111,6 +120,10 @@ class Worker:
             if not stopped.wait(max(0.0, deadline - SystemClock().monotonic())):
                 log.warning("stopped in the middle; the next start recovers", table=table)
         self._locks.close()
+
+    def _open(self, opener: Opener, settings: Settings, table: str, measures: Measures) -> OpenedTable:
+        opened = opener(settings, table, self._engines, self._clients, self._scheduler, SystemClock())
+        return replace(opened, measures=measures)
 
     def _locks_lost(self, connection_id: int, reason: str) -> None:
         for owner in self._owners.values():
@@ -189,8 +202,11 @@ def run_worker(
     lookup_first: bool = False,
     opener: Opener | None = None,
     stopping: Callable[[], None] = lambda: None,
+    instruments: Instruments | None = None,
 ) -> int:
-    """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs. `opener`: see Worker.
+    """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs.
+
+    `opener` and `instruments`: see Worker.
 
     Args:
         stopping: called when it begins to stop; what else the process holds has the same 4 s, not the time after them.
@@ -216,7 +232,7 @@ def run_worker(
         stopping()
         return 0
     save_memory()
-    worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener)
+    worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener, instruments)
     worker.start()
     ended.wait()
     stopping()

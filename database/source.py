@@ -1,7 +1,7 @@
 """A source table as bq-sync uses it: which rows wait, what they hold, how they are marked. See `delivery.source`."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,11 +57,12 @@ class SourceColumns:
         self._zone = zone or UTC
         self._now = now
         self._settle = timedelta(seconds=settings.settle_seconds)
-        self._age_column = settings.age_column
         self._synced_at = settings.synced_at
         self.table = _clause(source)
         self.key = self.table.c[settings.primary_key]
         self.key_column = source.columns[settings.primary_key]
+        self.age = None if settings.age_column is None else self.table.c[settings.age_column]
+        self._age_zone = UTC if self.age is None else self._zone_of(self.age.name)
         self.flag = None if settings.synced_flag is None else self.table.c[settings.synced_flag]
 
     def waiting(self) -> ColumnElement[bool] | None:
@@ -74,9 +75,9 @@ class SourceColumns:
 
     def settling(self) -> ColumnElement[bool] | None:
         """What holds for rows that are too young to be sent (NULL where the row has no age); None: none is."""
-        if not self._settle or self._age_column is None:
+        if not self._settle or self.age is None:
             return None
-        return self.table.c[self._age_column] > self._instant(self._age_column, self._now() - self._settle)
+        return self.age > self._instant(self.age.name, self._now() - self._settle)
 
     def flagging(self, keys: Sequence[Key]) -> Iterator[Executable]:
         """The UPDATEs that mark rows as synced and change nothing else. Those marked already are left alone."""
@@ -95,10 +96,17 @@ class SourceColumns:
         for some in chunks(scattered):
             yield mark.where(self.key.in_(some))
 
+    def since(self, value: object) -> datetime | None:
+        """What the age column says, as an instant; None where it says none."""
+        return value.replace(tzinfo=self._age_zone) if isinstance(value, datetime) else None
+
+    def _zone_of(self, name: str) -> tzinfo:
+        """TIMESTAMPs are UTC in our sessions, DATETIMEs in the database's zone."""
+        return UTC if self._source.columns[name].data_type == "timestamp" else self._zone
+
     def _instant(self, name: str, instant: datetime) -> datetime:
-        """An instant as the column holds it: TIMESTAMPs are UTC in our sessions, DATETIMEs in the database's zone."""
-        zone = UTC if self._source.columns[name].data_type == "timestamp" else self._zone
-        return instant.astimezone(zone).replace(tzinfo=None)
+        """An instant as the column holds it."""
+        return instant.astimezone(self._zone_of(name)).replace(tzinfo=None)
 
 
 class SqlSource:
@@ -121,6 +129,12 @@ class SqlSource:
         self._table_name = table_name
         self._columns = columns
         self._read_columns = [columns.table.c[name] for name in read_columns]
+        self._values = slice(2, 2 + len(read_columns))  # of what `rows` selects: behind flag and settling
+        self._age_place: int | None = None
+        if columns.age is not None:
+            if columns.age.name not in read_columns:
+                self._read_columns.append(columns.age)
+            self._age_place = 2 + [column.name for column in self._read_columns].index(columns.age.name)
         self._key_of = key_of
         self._types: tuple[object, ...] | None = None  # of the columns that `rows` reads, by the driver's numbers
 
@@ -135,7 +149,8 @@ class SqlSource:
         return [row[0] for row in self._read(query.order_by(key).limit(limit))]
 
     def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
-        query = select(queue.c.id, queue.c.operation, queue.c.resend, _AGE, queue.c.record_id, queue.c.payload).where(
+        columns = (queue.c.id, queue.c.operation, queue.c.resend, _AGE, queue.c.record_id, queue.c.payload)
+        query = select(*columns, queue.c.created_at).where(
             queue.c.table_name == self._table_name,
             queue.c.sync_status == ItemStatus.PENDING,
             queue.c.id > after,
@@ -152,8 +167,11 @@ class SqlSource:
                 ),
                 record_id,
                 payload,
+                created_at.replace(tzinfo=UTC),
             )
-            for id_, operation, resend, age, record_id, payload in self._read(query.order_by(queue.c.id).limit(limit))
+            for id_, operation, resend, age, record_id, payload, created_at in self._read(
+                query.order_by(queue.c.id).limit(limit)
+            )
         ]
 
     def resolve(self, items: Sequence[QueuedItem]) -> Mapping[int, Key]:
@@ -201,7 +219,8 @@ class SqlSource:
         rows: dict[Key, SourceRow] = {}
         for some in chunks(list(keys)):
             for row in self._read(query.where(self._columns.key.in_(some)), typed=True):
-                rows[row[2]] = SourceRow(self._state(row[0]), row[2:], bool(row[1]))
+                since = None if self._age_place is None else self._columns.since(row[self._age_place])
+                rows[row[2]] = SourceRow(self._state(row[0]), row[self._values], bool(row[1]), since)
         return rows
 
     def _state(self, synced: int | None) -> RowState:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from delivery.ledger import Lookups
@@ -25,6 +26,7 @@ class Found:
     """A row to be sent: its source values (in the order of the mapping's columns), or its item's payload.
 
     `suspect`: it may have been sent in a time that the database has forgotten, and has to be looked up first.
+    `since`: when it came to wait, by its item or else its age column; only measured, nothing rests on it.
     """
 
     key: Key
@@ -32,6 +34,7 @@ class Found:
     values: Sequence[object] = ()
     payload: str | None = None
     suspect: bool = False
+    since: datetime | None = None
 
     @property
     def nbytes(self) -> int:
@@ -82,7 +85,7 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     rows = source.rows(to_send) if to_send else {}
     return Page(
         found=tuple(
-            Found(key, values=row.values, suspect=lookups.first)
+            Found(key, values=row.values, suspect=lookups.first, since=row.since)
             for key, row in rows.items()
             if row.state is RowState.WAITING and not row.settling
         ),
@@ -130,7 +133,7 @@ def find_items(
         elif verdict is Verdict.SEND:
             values = () if row is None or entry.payload is not None else row.values
             suspect = lookups.first or item.id <= lookups.items_to
-            found[key] = Found(key, item.id, values, entry.payload, suspect)
+            found[key] = Found(key, item.id, values, entry.payload, suspect, entry.since)
         else:
             outcome, reason = _OUTCOMES[verdict]
             decided.append(Decided(RowRef(key, item.id), outcome, reason))

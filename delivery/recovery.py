@@ -32,6 +32,7 @@ class Recovery:
     """What recovery works with, for one table.
 
     `stream_settle_seconds`: how old a stream has to be before the service's "no such stream" is believed.
+    `decided`: is told of each batch, once that is committed: its state and how many rows.
     """
 
     lease: Lease
@@ -39,6 +40,7 @@ class Recovery:
     destination: Destination
     read_orphans: ReadOrphans
     stream_settle_seconds: float
+    decided: Callable[[BatchState, int], None] = lambda *_: None
 
     def run(self) -> tuple[Batch, ...]:
         """Decide every batch.
@@ -68,10 +70,13 @@ class Recovery:
         with self.ledger.transaction(self.lease) as tx:
             extents = tx.extents(stream.id)
             if count is not None and believable(count, extents):
-                _decide_by_count(tx, extents, count)
+                decided = _decide_by_count(tx, extents, count)
                 tx.close_stream(stream.id, count)
             else:
+                decided = []
                 tx.close_stream(stream.id, None)
+        for state, rows in decided:
+            self.decided(state, rows)
 
     def _count(self, stream: Stream) -> int | None:
         match self.destination.finalize(stream.name):
@@ -90,14 +95,17 @@ class Recovery:
         there = self.destination.look_up(batch.rows)
         with self.ledger.transaction(self.lease) as tx:
             if len(there) == len(batch.rows):
-                tx.set_state(batch.id, BatchState.APPENDED, was=BatchState.BEGUN)
-                return
-            tx.set_state(batch.id, BatchState.RELEASED, was=BatchState.BEGUN)
-            if there:
-                # An append is atomic, so this is none of ours: another program wrote row by row.
-                rows = batch.rows.take(sorted(there))
-                tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
-            tx.free_items(batch.id)
+                state = BatchState.APPENDED
+                tx.set_state(batch.id, state, was=BatchState.BEGUN)
+            else:
+                state = BatchState.RELEASED
+                tx.set_state(batch.id, state, was=BatchState.BEGUN)
+                if there:
+                    # An append is atomic, so this is none of ours: another program wrote row by row.
+                    rows = batch.rows.take(sorted(there))
+                    tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
+                tx.free_items(batch.id)
+        self.decided(state, len(batch.rows))
 
     def _adopt_orphans(self) -> None:
         """Give items that an older program left in the middle of sending a batch, so that a look-up decides them."""
@@ -126,17 +134,19 @@ def believable(count: int, extents: Sequence[Extent]) -> bool:
     return not cut and count >= appended
 
 
-def _decide_by_count(tx: Transaction, extents: Sequence[Extent], count: int) -> None:
+def _decide_by_count(tx: Transaction, extents: Sequence[Extent], count: int) -> list[tuple[BatchState, int]]:
+    decided: list[tuple[BatchState, int]] = []
     for extent in extents:
         if extent.state is BatchState.BEGUN:
-            if extent.end <= count:
-                tx.set_state(extent.id, BatchState.APPENDED, was=BatchState.BEGUN)
-            else:
-                tx.set_state(extent.id, BatchState.RELEASED, was=BatchState.BEGUN)
+            state = BatchState.APPENDED if extent.end <= count else BatchState.RELEASED
+            tx.set_state(extent.id, state, was=BatchState.BEGUN)
+            if state is BatchState.RELEASED:
                 tx.free_items(extent.id)
+            decided.append((state, extent.row_count))
     if count > ledger_end(extents):
         # Rows were appended that the ledger knows nothing of: the database went back in time. Fact 8.
         tx.begin_lookups()
+    return decided
 
 
 def ledger_end(extents: Sequence[Extent]) -> int:

@@ -1,8 +1,10 @@
 """The rows of a batch, as the ledger keeps them and as they are sent."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, Self
+
+TIMED_ROWS = 500  # of a batch, at most, are known by the time since which they wait: enough to measure by
 
 Key = int | str  # of a source row, as the database returned it
 
@@ -51,14 +53,23 @@ class Encoded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A batch on its way: what the ledger keeps of it, the queue item behind each row (or None), and what is sent."""
+    """A batch on its way: what the ledger keeps of it, the queue item behind each row (or None), and what is sent.
+
+    `since`: of at most TIMED_ROWS rows, evenly spread, by their place: since when they wait, in Unix time.
+    """
 
     rows: SentRows
     items: tuple[int | None, ...]
     encoded: Encoded
+    since: Mapping[int, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, places: Sequence[int]) -> "Outgoing":
-        return Outgoing(self.rows.take(places), tuple(self.items[place] for place in places), self.encoded.take(places))
+        return Outgoing(
+            self.rows.take(places),
+            tuple(self.items[place] for place in places),
+            self.encoded.take(places),
+            {now: self.since[before] for now, before in enumerate(places) if before in self.since},
+        )

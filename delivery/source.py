@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from delivery.rows import Key
@@ -10,23 +11,26 @@ from delivery.triage import Item, RowState
 
 @dataclass(frozen=True, slots=True)
 class QueuedItem:
-    """A pending item with all that it says."""
+    """A pending item with all that it says. `since`: when it was enqueued, with its zone."""
 
     item: Item
     record_id: str
     payload: str | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
     """A source row as it was read: its state, and its values in the order of the mapping's columns, the key first.
 
-    `settling`: it is younger than the table's settle_seconds, and is left alone.
+    `settling`: it is younger than the table's settle_seconds, and is left alone. `since`: what its age column says,
+    with its zone; None where there is none, or it doesn't say.
     """
 
     state: RowState
     values: Sequence[object]
     settling: bool = False
+    since: datetime | None = None
 
 
 class SourceError(Exception):

@@ -16,6 +16,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return self.now
+
 
 class FakeScheduler:
     """Keeps messages for later, and delivers them, in the order they are due, while a test advances the clock."""

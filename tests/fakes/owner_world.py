@@ -12,6 +12,7 @@ from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.measures import KeptMeasures
 
 
 class Pipeline:
@@ -71,6 +72,7 @@ class World:
         self.locked = False
         self.given_up: list[str] = []
         self.has_stopped = False
+        self.measures = KeptMeasures()
         self.owner = TableOwner(
             "logs",
             self,
@@ -82,6 +84,7 @@ class World:
             self.given_up.append,
             self._stopped,
             lookup_first,
+            measures=self.measures,
         )
 
     # as its locks

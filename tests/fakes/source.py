@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
 from delivery.ledger import ItemStatus
 from delivery.rows import Key
@@ -34,7 +35,7 @@ class MemorySource:
         self._answer()
         pending = [item for item in self._db.items.values() if item.status is ItemStatus.PENDING and item.id > after]
         return [
-            QueuedItem(self._item(item), item.record_id, item.payload)
+            QueuedItem(self._item(item), item.record_id, item.payload, datetime.fromtimestamp(item.created_at, UTC))
             for item in sorted(pending, key=lambda item: item.id)[:limit]
         ]
 

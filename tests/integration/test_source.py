@@ -65,6 +65,9 @@ def test_pending_items_come_in_the_order_of_their_ids(world: World) -> None:
     ]
     assert [(found.item.has_payload, found.item.resend) for found in items] == [(True, False), (False, True)]
     assert items[0].item.age_seconds == pytest.approx(30, abs=5)
+    assert items[0].since is not None
+    assert items[1].since is not None
+    assert (items[1].since - items[0].since).total_seconds() == pytest.approx(30, abs=5)
     assert [found.item.id for found in world.source.pending_items(first, 10)] == [second]
     assert [found.item.id for found in world.source.pending_items(0, 1)] == [first]
 
@@ -237,7 +240,18 @@ def test_young_rows_settle_in_the_columns_own_zone(engine: Engine, age_column: s
         columns = SourceColumns(configured, world.described, ZoneInfo("Asia/Tokyo"), lambda: NOW)
         source = SqlSource(engine, "logs", columns, ["id", "label"], int)
         assert source.waiting_keys(None, 10) == [1, 3]
-        assert {key: row.settling for key, row in source.rows([1, 2, 3]).items()} == {1: False, 2: True, 3: False}
+        rows = source.rows([1, 2, 3])
+        assert {key: row.settling for key, row in rows.items()} == {1: False, 2: True, 3: False}
+        # Since when it waits is told whether the mapping carries the age column or not, and is no value of the row.
+        assert [row.since for row in rows.values()] == [
+            datetime(2026, 3, 1, 11, 58, 59, tzinfo=UTC),
+            datetime(2026, 3, 1, 11, 59, 1, tzinfo=UTC),
+            None,
+        ]
+        assert rows[1].values == (1, "old")
+        carried = SqlSource(engine, "logs", columns, ["id", age_column, "label"], int).rows([1])[1]
+        assert carried.since == rows[1].since
+        assert len(carried.values) == 3
 
 
 def test_a_table_without_flag_has_no_waiting_rows_and_nothing_to_mark(engine: Engine) -> None:

@@ -1,5 +1,7 @@
 """Batcher: rows become batches, as large and as soon as they should."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from actors.batcher import AHEAD, Batcher
@@ -15,7 +17,7 @@ from actors.messages import (
 )
 from delivery.finding import Found
 from delivery.pace import Pace
-from delivery.rows import Key
+from delivery.rows import TIMED_ROWS, Key
 from delivery.settle import Outcome, RowRef
 from tests.fakes.clock import FakeClock, FakeScheduler
 from tests.fakes.inbox import Inbox, pump
@@ -238,3 +240,16 @@ def test_ticks_that_come_early_do_nothing() -> None:
     assert world.batches() == []
     world.advance(INTERVAL)
     assert world.batches() == [(1,)]
+
+
+def test_some_rows_of_a_large_batch_are_known_by_the_time_since_which_they_wait() -> None:
+    many = 2 * TIMED_ROWS
+    world = World(most_rows=many)
+    world.tell(*[AppendMeasured(many, many, 0.01)] * 20)
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    rows = [Found(key, values=(key, "some"), since=noon + timedelta(seconds=key)) for key in range(many - 1)]
+    world.tell(RowsFound((*rows, Found(many, values=(many, "ageless")))))
+    outgoing = world.writer.take_one(BatchReady).outgoing
+    assert len(outgoing) == many
+    assert outgoing.since == {place: noon.timestamp() + place for place in range(0, many, 2)}
+    assert outgoing.take([1, 4, 2]).since == {1: noon.timestamp() + 4, 2: noon.timestamp() + 2}

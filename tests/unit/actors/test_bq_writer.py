@@ -1,5 +1,7 @@
 """BqWriter: one batch at a time, begun before it is sent, and every answer that may come."""
 
+from dataclasses import replace
+
 import pytest
 
 from actors.bq_writer import BqWriter, WriterLimits
@@ -31,6 +33,7 @@ from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered, Delayed, Mem
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.ledger import FailAt, FailCommit, MemoryLedger
 from tests.fakes.mapping import event_id, outgoing, sent_rows
+from tests.fakes.measures import KeptMeasures
 
 LEASE = Lease("logs", "token", 1)
 BEGUN, APPENDED, REFUSED = BatchState.BEGUN, BatchState.APPENDED, BatchState.REFUSED
@@ -53,6 +56,7 @@ class World:
         self.scheduler = FakeScheduler(self.db.clock)
         self.upstream, self.marker = Inbox(), Inbox()
         self.held = HeldBackground()
+        self.measures = KeptMeasures()
         self.writer = BqWriter(
             self.upstream,
             self.marker,
@@ -63,6 +67,7 @@ class World:
             self.scheduler,
             self.db.clock,
             limits,
+            measures=self.measures,
         )
 
     def _refusal(self, row: Row) -> str | None:
@@ -609,3 +614,43 @@ def test_a_drain_begins_no_batch_from_what_a_bad_row_left() -> None:
     assert world.marker.messages == [Drain()]
     assert world.db.states() == [REFUSED]
     assert world.held.calls == type(world.held.calls)()
+
+
+# what is measured
+
+
+def test_a_batch_is_measured_once_it_is_there() -> None:
+    world = World()
+    world.bigquery.faults.append(Answered(UNAVAILABLE))
+    sent = replace(outgoing(1, 2, 3), since={0: 990.0, 2: 400.0})
+    world.tell(BatchReady(sent))
+    assert (world.measures.batches, world.measures.ages) == ([], [])
+    assert world.measures.failures == [ErrorClass.TRANSIENT]
+    world.advance(20)
+    assert world.measures.batches == [(APPENDED, 3, sent.encoded.nbytes)]
+    assert world.measures.ages == [pytest.approx(15, abs=10), pytest.approx(605, abs=10)]
+    assert len(world.measures.appends) == 2
+
+
+def test_rows_that_are_refused_are_settled_and_never_arrive() -> None:
+    world = World()
+    world.bad = {"det_2": "label: no good"}
+    world.tell(BatchReady(replace(outgoing(1, 2, 3), since={0: 1000.0, 1: 500.0, 2: 900.0})))
+    assert [(state, rows) for state, rows, _ in world.measures.batches] == [(REFUSED, 3), (APPENDED, 2)]
+    assert world.measures.settled == {Outcome.FAILED: 1}
+    assert world.measures.ages == [0.0, 100.0]
+
+
+def test_rows_that_were_there_already_are_a_batch_without_bytes() -> None:
+    world = World()
+    world.bigquery.hold(sent_rows(1, 2))
+    world.send(1, 2, look_up=True)
+    assert world.measures.batches == [(APPENDED, 2, 0)]
+    assert world.measures.ages == []
+
+
+def test_a_stream_that_can_not_be_made_is_a_failed_attempt() -> None:
+    world = World()
+    world.bigquery.open_failures.append(failure(ErrorClass.QUOTA))
+    world.send(1)
+    assert world.measures.failures == [ErrorClass.QUOTA]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from actors.messages import Flush, Stop
+from actors.messages import Flush, Pause, Resume, Stop
 from delivery.errors import ErrorClass, Failure
 from delivery.ledger import BatchState, ItemStatus
 from tests.fakes.clock import FakeScheduler
@@ -50,6 +50,10 @@ class World:
     @property
     def process(self) -> Process:
         return self.processes[-1]
+
+    def tell_orders(self) -> None:
+        """What CommandReader of the youngest process does every few seconds."""
+        self.process.owner.actor_ref.tell(Pause() if self.db.paused else Resume())
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the youngest process alone; the others are frozen."""
@@ -131,13 +135,36 @@ def test_a_stop_finishes_what_is_begun(world: World) -> None:
     world.check()
 
 
+def test_nothing_arrives_in_a_pause_and_everything_after_it(world: World) -> None:
+    world.db.add_rows(*range(20))
+    world.process.pump()
+    world.process.background.run_next()  # the stream is there
+    world.process.pump()  # a batch is on its way
+    world.db.paused = True
+    world.tell_orders()
+    world.process.run()
+    assert world.db.state == "paused"
+    arrived = len(world.bigquery.ids)
+    assert 0 < arrived < 20
+    assert not {BatchState.BEGUN, BatchState.APPENDED} & set(world.db.states())
+    world.db.add_rows(*range(20, 30))
+    world.advance(HOUR)
+    world.start_process()
+    world.advance(HOUR)
+    assert len(world.bigquery.ids) == arrived
+    world.db.paused = False
+    world.tell_orders()
+    world.advance(HOUR)
+    world.check()
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_every_row_arrives_exactly_once_whatever_happens(seed: int) -> None:
     chance = random.Random(seed)
     world = World(chance)
     key = 0
     for _ in range(60):
-        match chance.randrange(10):
+        match chance.randrange(11):
             case 0 | 1:
                 key += 1
                 world.db.add_rows(key, label=chance.choice(["some"] * 8 + ["refused", None]))
@@ -158,10 +185,17 @@ def test_every_row_arrives_exactly_once_whatever_happens(seed: int) -> None:
                 chance.choice(world.processes).run()  # maybe one that has lost the table and doesn't know it
             case 7:
                 chance.choice(world.processes).pump()
+            case 8:
+                world.db.paused = chance.random() < 0.5
+                world.tell_orders()
             case _:
                 world.advance(chance.choice([0.5, 5, 30, 300]))
     world.bigquery.faults.clear()
     world.ledger.faults.clear()
+    world.db.paused = False
+    for _ in range(2):  # the first may come while it is still pausing
+        world.tell_orders()
+        world.advance(1)
     world.advance_all(HOUR)
     world.bigquery.arrive()
     world.advance_all(HOUR / 4)

@@ -26,6 +26,7 @@ from tests.fakes.database import MemoryDatabase
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.ledger import FailAt, FailCommit, Fault, MemoryLedger
 from tests.fakes.mapping import sent_rows
+from tests.fakes.measures import KeptMeasures
 
 LEASE = Lease("logs", "token", 1)
 ANY_FAULT = [FailAt(0), FailAt(1), FailAt(2), FailCommit(False), FailCommit(True)]
@@ -40,7 +41,8 @@ class World:
         self.ledger.grant(LEASE)
         self.scheduler = FakeScheduler(self.db.clock)
         self.upstream = Inbox()
-        self.marker = SyncMarker(self.upstream, self.ledger, LEASE, self.scheduler)
+        self.measures = KeptMeasures()
+        self.marker = SyncMarker(self.upstream, self.ledger, LEASE, self.scheduler, measures=self.measures)
 
     def begin(self, rows: int, first: int = 1) -> BatchAppended:
         """A begun batch of these source rows, which BigQuery has; the first has an item."""
@@ -177,3 +179,11 @@ def test_a_batch_that_recovery_found_appended_is_completed(world: World) -> None
         tx.set_state(appended.batch_id, BatchState.APPENDED, was=BatchState.BEGUN)
     world.tell(BatchAppended(appended.batch_id, tuple(RowRef(ref.key) for ref in appended.rows)))
     assert world.is_completed(appended)
+
+
+def test_rows_are_measured_once_however_often_a_step_is_repeated(world: World) -> None:
+    world.ledger.faults.extend([None, FailAt(0), FailCommit(True)])
+    world.tell(world.begin(2 * CHUNK), RowsDecided((RowRef(9000), RowRef(9001)), Outcome.FAILED, "no good"))
+    assert world.measures.settled == {}
+    world.advance()
+    assert world.measures.settled == {None: 2 * CHUNK, Outcome.FAILED: 2}

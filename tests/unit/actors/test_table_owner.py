@@ -263,6 +263,7 @@ def test_a_dead_actor_means_recovery_after_a_growing_delay() -> None:
         delays.append(world.db.clock.now - began)
     assert delays == sorted(delays)
     assert delays[-1] > delays[0]
+    assert world.measures.died == ["Poller"] * 3
 
 
 def test_too_many_failures_in_a_short_time_end_the_process() -> None:

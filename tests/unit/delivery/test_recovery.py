@@ -30,6 +30,7 @@ class World:
         self.bigquery = MemoryDestination()
         self.unreadable: set[int] = set()
         self.recoveries = 0
+        self.decided: list[tuple[BatchState, int]] = []
 
     def stream(self, *rows: Key, age_seconds: float = 3600.0) -> None:
         """The stream, with these rows in it."""
@@ -50,7 +51,14 @@ class World:
         self.recoveries += 1
         lease = Lease("logs", f"token {self.recoveries}", self.recoveries)
         self.ledger.grant(lease)
-        recovery = Recovery(lease, self.ledger, self.bigquery, self.read_orphans, SETTLE_SECONDS)
+        recovery = Recovery(
+            lease,
+            self.ledger,
+            self.bigquery,
+            self.read_orphans,
+            SETTLE_SECONDS,
+            lambda state, rows: self.decided.append((state, rows)),
+        )
         return tuple(batch.id for batch in recovery.run())
 
     def read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
@@ -83,6 +91,7 @@ def test_batches_below_the_count_are_appended_and_those_above_released(world: Wo
     there, lost = world.batch(BEGUN, 0, 1, 2, 3), world.batch(BEGUN, 3, 4, 5)
     assert world.recover() == (there,)
     assert world.db.states() == [APPENDED, RELEASED]
+    assert world.decided == [(APPENDED, 3), (RELEASED, 2)]
     assert world.items_of(there) == ["1", "2", "3"]
     assert world.items_of(lost) == []
     assert world.pending() == ["4", "5"]
