@@ -62,6 +62,10 @@ def readable(paths: Iterable[Path]) -> list[str]:
 
 def _is_broken(path: Path) -> bool:
     try:
+        with path.open("rb") as file:
+            (used,) = struct.unpack("i", file.read(4))
+            if used and not 8 <= used <= os.fstat(file.fileno()).st_size:
+                return True
         entries = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]  # untyped there
         return not all(math.isfinite(value) and len(json.loads(key)) == 4 for key, value, _, _ in entries)
     except (struct.error, RuntimeError, ValueError, TypeError, OSError):
