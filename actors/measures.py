@@ -44,6 +44,14 @@ class Measures(Protocol):
         """An actor died of an error that nobody foresaw, and the pipeline is started anew."""
         ...
 
+    def retention_ran(self, deleted: int, refused: int) -> None:
+        """So many old rows were deleted, and so many had to stay since BigQuery didn't confirm them."""
+        ...
+
+    def watch_mailbox(self, actor: str, waiting: Callable[[], int]) -> None:
+        """From now on `waiting` says how many messages wait for that actor; it takes the place of one before it."""
+        ...
+
 
 class NotMeasured:
     """Measures nothing."""
@@ -59,6 +67,10 @@ class NotMeasured:
     def rows_arrived(self, ages: Sequence[float]) -> None: ...
 
     def pipeline_failed(self, actor: str) -> None: ...
+
+    def retention_ran(self, deleted: int, refused: int) -> None: ...
+
+    def watch_mailbox(self, actor: str, waiting: Callable[[], int]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

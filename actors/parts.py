@@ -50,6 +50,10 @@ class Link:
         with suppress(pykka.ActorDeadError):
             self._actor.tell(message)
 
+    def waiting(self) -> int:
+        """How many messages it hasn't taken yet."""
+        return int(self._actor.actor_inbox.qsize())  # type: ignore[attr-defined]  # a threading actor's is a Queue
+
     def stop(self) -> None:
         """Let the actor end after the messages that it has."""
         self._actor.stop(block=False)

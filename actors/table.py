@@ -117,6 +117,8 @@ class OpenedTable:
                 self.table.synced_flag is not None,
             )
         )
+        for actor, link in {"Poller": poller, "Batcher": batcher, "BqWriter": writer, "SyncMarker": marker}.items():
+            self.measures.watch_mailbox(actor, link.waiting)
         for batch in start.appended:
             marker.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
         poller.tell(Tick())

@@ -17,7 +17,7 @@ from actors.measures import Instruments, Measures
 from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.owned import TableBlockedError
-from actors.parts import Clock, Scheduler
+from actors.parts import Clock, Link, Scheduler
 from actors.scheduler import SystemClock, ThreadScheduler
 from actors.table import OpenedTable
 from actors.table_owner import TableOwner
@@ -98,6 +98,7 @@ class Worker:
                 lookup_first=lookup_first,
                 measures=measures,
             )
+            measures.watch_mailbox("TableOwner", Link(self._owners[table]).waiting)
         self._commands = CommandReader.start(
             self._owners,
             self._read_orders,

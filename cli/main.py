@@ -139,11 +139,14 @@ def check(in_json: bool, strict: bool) -> None:
 def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
     """Carry rows, until stopped."""
     from actors.worker import run_worker
+    from metrics.box import open_box
+    from metrics.worker import for_worker
 
     settings = _load()
     if unknown := [table for table in tables if table not in settings.tables]:
         raise click.UsageError(f"No such table: {', '.join(unknown)}. There are {', '.join(settings.tables)}.")
-    _end(run_worker(settings, tables, lookup_first))
+    instruments = for_worker(open_box(settings, "worker").instruments)
+    _end(run_worker(settings, tables, lookup_first, instruments=instruments))
 
 
 @main.command()

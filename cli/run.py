@@ -7,6 +7,8 @@ import threading
 from actors.worker import run_worker
 from api.serve import make_server
 from config.settings import Settings
+from metrics.box import open_box
+from metrics.worker import for_worker
 
 
 def run_both(settings: Settings, lookup_first: bool) -> int:
@@ -17,7 +19,8 @@ def run_both(settings: Settings, lookup_first: bool) -> int:
     Raises:
         SettingsError: as `api.serve.make_server` and `actors.worker.run_worker`.
     """
-    server = make_server(settings)
+    box = open_box(settings, "run")
+    server = make_server(settings, box)
     server_stop = threading.Thread(target=server.stop, name="api-stop", daemon=True)
     stopping, died = threading.Event(), threading.Event()
 
@@ -31,6 +34,8 @@ def run_both(settings: Settings, lookup_first: bool) -> int:
             os.kill(os.getpid(), signal.SIGTERM)  # the worker's own way to stop
 
     server.start(ended)
-    code = run_worker(settings, lookup_first=lookup_first, stopping=stop_server)
+    code = run_worker(
+        settings, lookup_first=lookup_first, stopping=stop_server, instruments=for_worker(box.instruments)
+    )
     server_stop.join()
     return 1 if died.is_set() else code
