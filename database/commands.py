@@ -15,8 +15,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, insert, literal_column, null, select, true, union_all, update
 from sqlalchemy.dialects.mysql import insert as insert_or_update
 
+from database.locks import lock_name
 from database.schema import command
 from database.schema import table as notes
+
+PAUSED = "paused"  # the state that a table's owner notes once it follows
 
 
 class CommandKind(StrEnum):
@@ -47,6 +50,15 @@ class Orders:
 
     paused: frozenset[str]
     commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Of some tables: which an operator wants paused, which some worker owns, and of which the last one noted so."""
+
+    paused: frozenset[str]
+    owned: frozenset[str]
+    noted_paused: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,20 @@ def set_paused(connection: Connection, tables: Collection[str], paused: bool) ->
     for table in tables:
         statement = insert_or_update(notes).values(table_name=table, paused=paused)
         connection.execute(statement.on_duplicate_key_update(paused=paused))
+
+
+def read_following(connection: Connection, tables: Collection[str]) -> Following:
+    """How far the owners of these tables follow what is wanted."""
+    database = connection.engine.url.database or ""
+    names = list(tables)
+    holders = connection.execute(select(*(func.is_used_lock(lock_name(database, name)) for name in names))).one()
+    query = select(notes.c.table_name, notes.c.paused, notes.c.state).where(notes.c.table_name.in_(names))
+    rows = connection.execute(query).all()
+    return Following(
+        paused=frozenset(row.table_name for row in rows if row.paused),
+        owned=frozenset(name for name, holder in zip(names, holders, strict=True) if holder is not None),
+        noted_paused=frozenset(row.table_name for row in rows if row.state == PAUSED),
+    )
 
 
 def outcomes(connection: Connection, request: str) -> tuple[Outcome, ...]:

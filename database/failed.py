@@ -6,11 +6,16 @@ Only `failed` items are changed: no worker touches those, so no lease is needed.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Engine, select, union_all, update
 
 from database.schema import queue
 from delivery.ledger import ItemStatus
+
+# The server might otherwise walk all items of one status.
+_BY_STATUS = "FORCE INDEX (bq_sync_queue_table_status)"
+_BY_ID = "FORCE INDEX (PRIMARY)"
 
 AT_ONCE = 1000  # items in one transaction: nobody else waits long for their locks
 
@@ -49,7 +54,7 @@ def failed_items(
     connection: Connection, tables: Collection[str], limit: int, before: int | None = None
 ) -> list[FailedItem]:
     """Those of these tables with ids below `before` (None: all), the highest ids first."""
-    chosen = _failed_of(tables) if before is None else (*_failed_of(tables), queue.c.id < before)
+    chosen = _first_ids(tables, limit, before).subquery("chosen")
     columns = (
         queue.c.id,
         queue.c.table_name,
@@ -59,8 +64,21 @@ def failed_items(
         queue.c.retry_count,
         queue.c.created_at,
     )
-    rows = connection.execute(select(*columns).where(*chosen).order_by(queue.c.id.desc()).limit(limit))
-    return [FailedItem(*row[:-1], row.created_at.replace(tzinfo=UTC)) for row in rows]
+    query = select(*columns).join(chosen, queue.c.id == chosen.c.id).order_by(queue.c.id.desc()).limit(limit)
+    return [FailedItem(*row[:-1], row.created_at.replace(tzinfo=UTC)) for row in connection.execute(query)]
+
+
+def _first_ids(tables: Collection[str], limit: int, before: int | None) -> CompoundSelect[Any]:
+    """So many of each table, each from the end of its part of the index: however many there are, few are read."""
+    ids = select(queue.c.id).with_hint(queue, _BY_STATUS, "mysql").where(queue.c.sync_status == ItemStatus.FAILED)
+    if before is not None:
+        ids = ids.where(queue.c.id < before)
+    return union_all(
+        *(
+            select(ids.where(queue.c.table_name == table).order_by(queue.c.id.desc()).limit(limit).subquery())
+            for table in tables
+        )
+    )
 
 
 def retry_all(engine: Engine, tables: Collection[str]) -> int:
@@ -92,22 +110,28 @@ _GIVEN_UP: Mapping[str, object] = {"sync_status": ItemStatus.ABANDONED}
 
 
 def _change_all(engine: Engine, tables: Collection[str], values: Mapping[str, object]) -> int:
-    changed = 0
+    return sum(_change_table(engine, table, values) for table in tables)
+
+
+def _change_table(engine: Engine, table: str, values: Mapping[str, object]) -> int:
+    """From the lowest id up to the highest that there is now: each item once, though a retried one may fail again."""
+    failed = select(queue.c.id).with_hint(queue, _BY_STATUS, "mysql").where(*_failed_of(table))
     with engine.connect() as connection:
-        # Items that fail from now on are others: whoever asks hasn't seen them.
-        last = connection.scalar(select(queue.c.id).order_by(queue.c.id.desc()).limit(1)) or 0
-    while True:
+        last = connection.scalar(failed.order_by(queue.c.id.desc()).limit(1))
+    changed, after = 0, 0
+    while last is not None and after < last:
         with engine.begin() as connection:
-            query = select(queue.c.id).where(*_failed_of(tables), queue.c.id <= last)
-            some = connection.scalars(query.limit(AT_ONCE).with_for_update()).all()
-            if not some:
-                return changed
-            changed += _update(connection, some, values)
+            some = failed.where(queue.c.id > after, queue.c.id <= last).order_by(queue.c.id).limit(AT_ONCE)
+            ids = connection.scalars(some.with_for_update()).all()
+            changed += _update(connection, ids, values)
+        after = ids[-1] if ids else last
+    return changed
 
 
 def _change(engine: Engine, ids: Collection[int], values: Mapping[str, object]) -> int:
     with engine.begin() as connection:
-        query = select(queue.c.id, queue.c.sync_status).where(queue.c.id.in_(ids)).with_for_update()
+        query = select(queue.c.id, queue.c.sync_status).with_hint(queue, _BY_ID, "mysql")
+        query = query.where(queue.c.id.in_(ids)).with_for_update()
         found = {row.id: ItemStatus(row.sync_status) for row in connection.execute(query)}
         if missing := set(ids) - found.keys():
             raise NoSuchItemsError(missing)
@@ -116,10 +140,13 @@ def _change(engine: Engine, ids: Collection[int], values: Mapping[str, object]) 
         return _update(connection, tuple(found), values)
 
 
-def _failed_of(tables: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    return queue.c.table_name.in_(tables), queue.c.sync_status == ItemStatus.FAILED
+def _failed_of(table: str) -> tuple[ColumnElement[bool], ...]:
+    return queue.c.table_name == table, queue.c.sync_status == ItemStatus.FAILED
 
 
 def _update(connection: Connection, ids: Collection[int], values: Mapping[str, object]) -> int:
-    failed = update(queue).where(queue.c.id.in_(ids), queue.c.sync_status == ItemStatus.FAILED)
+    if not ids:
+        return 0
+    failed = update(queue).with_hint(_BY_ID, dialect_name="mysql")
+    failed = failed.where(queue.c.id.in_(ids), queue.c.sync_status == ItemStatus.FAILED)
     return connection.execute(failed.values(**values)).rowcount

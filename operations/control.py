@@ -3,15 +3,26 @@
 Whoever asks needs the database alone: the actors take commands from it, in whichever process they live.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import anyio
 from anyio.to_thread import run_sync
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.commands import CommandKind, CommandState, Outcome, outcomes, request, withdraw
+from database.commands import (
+    CommandKind,
+    CommandState,
+    Following,
+    Outcome,
+    outcomes,
+    read_following,
+    request,
+    set_paused,
+    withdraw,
+)
 from database.failures import explain
 
 
@@ -33,7 +44,67 @@ class Answer:
 
 
 class UnansweredError(Exception):
-    """The database stopped answering: what was asked for may be done or not."""
+    """The database stopped answering: what was asked for may be done or not.
+
+    `request`: what it is known by, should the database answer again.
+    """
+
+    def __init__(self, reason: str, request: str) -> None:
+        super().__init__(f"{reason}; what was asked for may be done or not")
+        self.request = request
+
+
+class PausedError(Exception):
+    """These tables are paused, so nothing of them is sent; nothing was asked for."""
+
+    def __init__(self, tables: Collection[str]) -> None:
+        super().__init__(f"paused: {', '.join(tables)}; resume them first")
+        self.tables = tuple(tables)
+
+
+class PauseState(StrEnum):
+    """How far a pause, or its end, has come. Without a worker it holds for the next one, and is complete at once."""
+
+    PAUSED = "paused"
+    PAUSING = "pausing"  # wanted; the worker hasn't said that it follows
+    RESUMED = "resumed"
+    RESUMING = "resuming"
+
+
+async def flush(engine: Engine, tables: Sequence[str], patience: Patience) -> Answer:
+    """Send everything that waits now.
+
+    Raises:
+        PausedError: nothing was asked for.
+        SQLAlchemyError, UnansweredError: as `ask`.
+    """
+    following = await run_sync(_following, engine, tables)
+    if paused := [table for table in tables if table in following.paused]:
+        raise PausedError(paused)
+    return await ask(engine, CommandKind.FLUSH, tables, patience)
+
+
+async def retention(engine: Engine, tables: Sequence[str], patience: Patience, *, dry_run: bool) -> Answer:
+    """Delete rows that are old and in BigQuery, or (dry run) tell which would go. Raises what `ask` does."""
+    return await ask(engine, CommandKind.RETENTION, tables, patience, {"dryRun": dry_run})
+
+
+async def pause(engine: Engine, tables: Sequence[str], patience: Patience) -> Mapping[str, PauseState]:
+    """Want nothing sent from these tables; it holds until they are resumed, over every restart.
+
+    Waits until each table's worker follows; a table that has none is paused at once.
+
+    Raises:
+        SQLAlchemyError: the database didn't answer; whether it holds isn't known.
+    """
+    late = await _want_paused(engine, tables, True, patience)
+    return {table: PauseState.PAUSING if table in late else PauseState.PAUSED for table in tables}
+
+
+async def resume(engine: Engine, tables: Sequence[str], patience: Patience) -> Mapping[str, PauseState]:
+    """Undo `pause`; waits and raises as it does."""
+    late = await _want_paused(engine, tables, False, patience)
+    return {table: PauseState.RESUMING if table in late else PauseState.RESUMED for table in tables}
 
 
 async def ask(
@@ -57,11 +128,28 @@ async def ask(
             seen = await run_sync(_look, engine, name, waited >= patience.taken)
         except SQLAlchemyError as error:
             if waited >= patience.done:
-                raise UnansweredError(f"{explain(error)}; what was asked for may be done or not") from error
+                raise UnansweredError(explain(error), name) from error
         else:
             running = any(outcome.state in (CommandState.WAITING, CommandState.TAKEN) for outcome in seen)
             if not running or waited >= patience.done:
                 return Answer(name, seen)
+        await anyio.sleep(patience.look)
+
+
+async def _want_paused(engine: Engine, tables: Sequence[str], paused: bool, patience: Patience) -> Collection[str]:
+    """The tables whose owners don't follow yet."""
+    await run_sync(_set_paused, engine, tables, paused)
+    late: Collection[str] = tables
+    started = anyio.current_time()
+    while True:
+        try:
+            following = await run_sync(_following, engine, tables)
+        except SQLAlchemyError:
+            pass  # what is wanted is written; whether it is followed isn't known for now
+        else:
+            late = [table for table in following.owned if (table in following.noted_paused) != paused]
+        if not late or anyio.current_time() - started >= patience.taken:
+            return late
         await anyio.sleep(patience.look)
 
 
@@ -75,3 +163,13 @@ def _look(engine: Engine, name: str, give_up: bool) -> tuple[Outcome, ...]:
         if give_up:
             withdraw(connection, name)
         return outcomes(connection, name)
+
+
+def _set_paused(engine: Engine, tables: Sequence[str], paused: bool) -> None:
+    with engine.begin() as connection:
+        set_paused(connection, tables, paused)
+
+
+def _following(engine: Engine, tables: Sequence[str]) -> Following:
+    with engine.connect() as connection:
+        return read_following(connection, tables)
