@@ -1,34 +1,38 @@
 """Who may ask: see docs/api.md. Stands before every route, so that a new one can't be forgotten."""
 
 from http import HTTPStatus
-from secrets import compare_digest
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.login import COOKIE, Role, needs_token, role_of, role_of_token
 from api.problems import Problem
 from config.settings import Settings, is_loopback
 
 LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # every other method controls
 
+# They tell nothing of the site, and a browser or a probe asks for them without a token.
+OPEN_TO_LOOK = frozenset({"/", "/livez", "/readyz"})
+OPEN_BELOW = "/static/"
+OPEN_TO_POST = frozenset({"/login", "/logout"})
+
 
 class Guard:
-    """Lets a request pass, or answers it with a problem.
+    """Lets a request pass, with its role in the scope's state, or answers it with a problem.
 
     - On a loopback address the Host header has to name one: a web page elsewhere whose name was given our address
       (DNS rebinding) makes a browser ask with that name.
     - Of web pages only our own may control: a browser sends a simple POST for any page, and says whose page it was
       in Origin (Fetch standard) and Sec-Fetch-Site (Fetch Metadata). Others, such as curl, say neither.
-    - Once a token is set, looking needs either of them, and controlling the one that may control.
+    - Once a token is set, looking needs either of them, and controlling the one that may control; or the cookie that
+      stands for it.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
         self._local = is_loopback(settings.api_host)
-        self._control = _bytes(settings.api_token)
-        self._read = _bytes(settings.api_read_token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -50,20 +54,32 @@ class Guard:
                 HTTPStatus.FORBIDDEN,
                 "this was asked for by a web page that isn't ours: only pages of this host and port may control",
             )
-        if self._control is None and self._read is None:
+        role = request.state.role = self._role(request)
+        if _is_open(request):
             return
-        given = _given_token(request)
-        may_control, may_read = (
-            known is not None and compare_digest(given, known) for known in (self._control, self._read)
-        )
-        if not may_control and not may_read:
+        if role is None:
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "this needs a token: send the header `Authorization: Bearer <token>`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if not may_control and request.method not in LOOKING:
+        if role is not Role.CONTROL and request.method not in LOOKING:
             raise Problem(HTTPStatus.FORBIDDEN, "this token may only look: use the one of BQ_SYNC_API_TOKEN")
+
+    def _role(self, request: Request) -> Role | None:
+        if not needs_token(self._settings):
+            return Role.CONTROL
+        if "authorization" in request.headers:
+            return role_of_token(_given_token(request), self._settings)
+        return role_of(request.cookies.get(COOKIE, ""), self._settings)
+
+
+def _is_open(request: Request) -> bool:
+    """Whether it needs no token. By the path as it was routed: nothing is decoded or put together anew."""
+    path = request.scope["path"]
+    if request.method in LOOKING:
+        return path in OPEN_TO_LOOK or path.startswith(OPEN_BELOW)
+    return request.method == "POST" and path in OPEN_TO_POST
 
 
 def _is_of_another_site(request: Request) -> bool:
@@ -74,13 +90,9 @@ def _is_of_another_site(request: Request) -> bool:
     return origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
 
 
-def _given_token(request: Request) -> bytes:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip().encode() if scheme.lower() == "bearer" else b""
-
-
-def _bytes(token: SecretStr | None) -> bytes | None:
-    return None if token is None else token.get_secret_value().encode()
+def _given_token(request: Request) -> str:
+    scheme, _, token = request.headers["authorization"].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _names_loopback(host: str) -> bool:
