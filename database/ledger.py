@@ -40,21 +40,28 @@ class SqlLedger:
     @contextmanager
     def transaction(self, lease: Lease) -> Iterator[SqlTransaction]:
         """See `delivery.ledger.Ledger.transaction`."""
-        with _connection(self._engine) as connection:
-            try:
-                _demand(connection, lease)
-                yield SqlTransaction(connection, lease.table, self._flagging)
-            except SQLAlchemyError as error:
-                _roll_back(connection)
-                raise LedgerError(explain(error), outcome_unknown=False) from error
-            except BaseException:
-                _roll_back(connection)
-                raise
-            try:
-                connection.commit()
-            except SQLAlchemyError as error:
-                connection.invalidate()
-                raise LedgerError(explain(error), outcome_unknown=True) from error
+        with begin(self._engine, lease) as connection:
+            yield SqlTransaction(connection, lease.table, self._flagging)
+
+
+@contextmanager
+def begin(engine: Engine, lease: Lease) -> Iterator[Connection]:
+    """A transaction that is committed only while the lease holds. Raises what `Ledger.transaction` does."""
+    with _connection(engine) as connection:
+        try:
+            _demand(connection, lease)
+            yield connection
+        except SQLAlchemyError as error:
+            _roll_back(connection)
+            raise LedgerError(explain(error), outcome_unknown=False) from error
+        except BaseException:
+            _roll_back(connection)
+            raise
+        try:
+            connection.commit()
+        except SQLAlchemyError as error:
+            connection.invalidate()
+            raise LedgerError(explain(error), outcome_unknown=True) from error
 
 
 def grant(engine: Engine, lease: Lease) -> None:
@@ -65,11 +72,23 @@ def grant(engine: Engine, lease: Lease) -> None:
     Raises:
         LedgerError: not granted as far as is known; grant a new one.
     """
+    with _granting(engine, lease) as connection:
+        connection.execute(insert(schema.table).prefix_with("IGNORE").values(table_name=lease.table))
+
+
+def grant_site(engine: Engine, lease: Lease) -> None:
+    """The same for what is done once for a site: its lease is of no table, so nothing is noted of one."""
+    with _granting(engine, lease):
+        pass
+
+
+@contextmanager
+def _granting(engine: Engine, lease: Lease) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             statement = insert(schema.lease).values(name=lease.table, token=lease.token)
             connection.execute(statement.on_duplicate_key_update(token=lease.token))
-            connection.execute(insert(schema.table).prefix_with("IGNORE").values(table_name=lease.table))
+            yield connection
     except SQLAlchemyError as error:
         raise LedgerError(explain(error), outcome_unknown=True) from error
 

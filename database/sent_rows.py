@@ -1,6 +1,6 @@
 """What the ledger keeps of a batch's rows: compressed Arrow, a column for the key and one for each identity column."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 import pyarrow as pa
@@ -36,15 +36,28 @@ def _array(values: Sequence[object]) -> pa.Array:
         return pa.array(values, type=pa.uint64())  # BIGINT UNSIGNED, which pyarrow doesn't guess
 
 
-def unpack(packed: bytes) -> SentRows:
-    """The rows as they were packed. A batch that stands for rows which another program sent has none, and no bytes."""
+def unpack(packed: bytes, only: Collection[Key] | None = None) -> SentRows:
+    """The rows as they were packed, or only those of some keys.
+
+    A batch that stands for rows which another program sent has none, and no bytes.
+    """
     if not packed:
         return SentRows((), None, ())
     with pa.ipc.open_stream(packed) as reader:
         table, metadata = reader.read_all(), reader.schema.metadata or {}
+    if only is not None:
+        table = table.take([place for place, key in enumerate(table.column(0).to_pylist()) if key in only])
     names = tuple(table.schema.names)
     key, *identity, partition = (column.to_pylist() for column in table.columns)
     identities = zip(*identity, strict=True)
     rows = tuple(SentRow(cast(Key, k), values, p) for k, values, p in zip(key, identities, partition, strict=True))
     partition_column = metadata[_PARTITION].decode() if _PARTITION in metadata else None
     return SentRows(names[1:-1], partition_column, rows)
+
+
+def unpack_keys(packed: bytes) -> list[Key]:
+    """The keys alone."""
+    if not packed:
+        return []
+    with pa.ipc.open_stream(packed) as reader:
+        return cast(list[Key], reader.read_all().column(0).to_pylist())

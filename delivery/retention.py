@@ -1,0 +1,216 @@
+"""Delete old rows that BigQuery has, and nothing else: one run for one table, in small steps.
+
+A row goes only if all of this holds, and the DELETE itself asks for most of it again: it is marked as synced, it is
+older than the cutoff, none of its items waits or failed, and BigQuery has confirmed it by its identity. Rows that were
+given up (`abandoned`) go by their age alone. A run that was cut starts anew: what it deleted is gone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from delivery.backoff import Backoff
+from delivery.clocks import Clocks
+from delivery.confirm import Claim, Confirmation
+from delivery.errors import LedgerError
+from delivery.lease import Lease
+from delivery.ledger import ItemStatus
+from delivery.old_rows import Confirming, Deleted, Identities, OldRow, OldRows, RetentionError, RetentionTransaction
+from delivery.retention_report import Refusal, Report
+from delivery.rows import Key
+from delivery.source import Source
+from delivery.steps import Gentle, Pause, Steps, ask
+from delivery.triage import Item, RowState
+
+ROWS_AT_ONCE = 1000  # read, and asked for in one query; deleted in smaller chunks
+DOUBTFUL_AT_ONCE = 5000  # rows for which the ledger is read through once
+ITEMS_AT_ONCE = 500
+ATTEMPTS = 5  # at a transaction that the database refuses
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings say about one table.
+
+    `problem`: why its rows can't be deleted whatever they are (no flag, no age column); None where they can.
+    """
+
+    retention_days: int | None
+    queries_allowed: bool = True
+    chunk_rows: int = 200
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """One run. `steps` does it; `report` says how far it is, at any time."""
+
+    policy: Policy
+    lease: Lease
+    rows: OldRows
+    source: Source
+    identities: Identities
+    destination: Confirming
+    now: Callable[[], datetime]
+    gentle: Gentle
+    report: Report
+    backoff: Backoff = field(default_factory=Backoff.for_database)
+
+    def steps(self) -> Steps[datetime]:
+        """Delete, or in a dry run only say, what may go; what time it is by the slowest clock.
+
+        Raises:
+            RetentionError: as things are, nothing may be deleted.
+            DestinationError, LedgerError, SourceError: the run ends here, and may be begun again at any time.
+            LeaseLost: another worker owns the table.
+        """
+        survey = yield from ask(self.destination.survey)
+        clocks = Clocks(here := self.now(), self.rows.now() - here, survey.clock_ahead)
+        if problem := clocks.problem():
+            raise RetentionError(problem)
+        if self.policy.retention_days is None:
+            self.report.note("retention_days is null: rows are kept for ever")
+        elif self.policy.problem is not None:
+            self.report.note(self.policy.problem)
+        else:
+            cutoff = clocks.earliest - timedelta(days=self.policy.retention_days)
+            self.report.cutoff = cutoff
+            if obstacles := self.rows.obstacles():
+                raise RetentionError("; ".join(obstacles))
+            for note in self.rows.notes() if self.report.dry_run else ():
+                self.report.note(note)
+            confirmation = Confirmation(
+                self.rows,
+                self.destination,
+                self.identities,
+                self.policy.queries_allowed,
+                survey.expiration_days,
+                clocks.earliest,
+                self.gentle,
+            )
+            yield from self._synced(cutoff, confirmation)
+            yield from self._abandoned(cutoff, clocks.earliest)
+            for staying in self.rows.staying(cutoff):
+                self.report.refuse(staying.reason, staying.keys, staying.count)
+        return clocks.earliest
+
+    # rows that are marked as synced
+
+    def _synced(self, cutoff: datetime, confirmation: Confirmation) -> Steps[None]:
+        doubtful: dict[Key, Claim] = {}
+        after = None
+        while True:
+            started = self.gentle.start()
+            page = self.rows.old(cutoff, after, ROWS_AT_ONCE)
+            claims = self._claims(page.rows)
+            yield self.gentle.rest(started)
+            confirmed = yield from confirmation.by_today(claims)
+            yield from self._delete({key: claim.age for key, claim in claims.items() if key in confirmed}, cutoff)
+            doubtful |= {key: claim for key, claim in claims.items() if key not in confirmed}
+            if doubtful and (len(doubtful) >= DOUBTFUL_AT_ONCE or page.next is None):
+                verdict = yield from confirmation.by_record(doubtful)
+                for key, reason in verdict.refused.items():
+                    self.report.refuse(reason, [key])
+                yield from self._delete(
+                    {key: doubtful[key].age for key in doubtful if key in verdict.confirmed}, cutoff
+                )
+                doubtful = {}
+            if page.next is None:
+                return
+            after = page.next
+
+    def _claims(self, old: Sequence[OldRow]) -> dict[Key, Claim]:
+        """What the rows are known by; those that an item forbids to delete are refused."""
+        ages = {row.key: row.age for row in old}
+        if not ages:
+            return {}
+        inserts = self.source.inserts_of(ages)
+        claims: dict[Key, Claim] = {}
+        for key, row in self.source.rows(ages).items():
+            if (reason := refusal(inserts.get(key, ()))) is not None:
+                self.report.refuse(reason, [key])
+            elif row.state is RowState.SYNCED:  # else it has changed since it was found
+                claims[key] = Claim(ages[key], self.identities.read(row.values))
+        return claims
+
+    def _delete(self, ages: Mapping[Key, datetime], cutoff: datetime) -> Steps[None]:
+        yield from self._delete_in_chunks(ages, lambda tx, keys: tx.delete_synced(keys, cutoff))
+
+    # rows that were given up
+
+    def _abandoned(self, cutoff: datetime, now: datetime) -> Steps[None]:
+        after = 0
+        while True:
+            started = self.gentle.start()
+            items = self.rows.items_to_clean(ItemStatus.ABANDONED, now, after, ITEMS_AT_ONCE)
+            page = [entry.queued for entry in items]
+            given_up = [queued for queued in page if queued.item.operation == "INSERT"]
+            keys = set(self.source.resolve(given_up).values()) if given_up else set()
+            inserts = self.source.inserts_of(keys) if keys else {}
+            free = [key for key in keys if refusal(inserts.get(key, ())) is None]
+            ages = self.rows.old_unsynced(free, cutoff) if free else {}
+            yield self.gentle.rest(started)
+            went = yield from self._delete_in_chunks(ages, lambda tx, keys: tx.delete_abandoned(keys, cutoff))
+            self.report.abandoned += went
+            if not page:
+                return
+            after = page[-1].item.id
+
+    # transactions
+
+    def _delete_in_chunks(
+        self, ages: Mapping[Key, datetime], delete: Callable[[RetentionTransaction, Sequence[Key]], Deleted]
+    ) -> Steps[int]:
+        """Delete rows, each chunk in a transaction of its own; how many went, or would go."""
+        if self.report.dry_run:
+            self.report.went(len(ages), ages.values())
+            return len(ages)
+        went = 0
+        for chunk in _chunks(list(ages), self.policy.chunk_rows):
+            deleted = yield from self._chunk(chunk, delete)
+            went += deleted.rows
+            kept = deleted.refused.keys()
+            self.report.went(deleted.rows, [ages[key] for key in chunk if key not in kept] if deleted.rows else [])
+            for key, reason in deleted.refused.items():
+                self.report.refuse(reason, [key])
+            for note in deleted.notes:
+                self.report.note(note)
+        return went
+
+    def _chunk(
+        self, keys: Sequence[Key], delete: Callable[[RetentionTransaction, Sequence[Key]], Deleted]
+    ) -> Steps[Deleted]:
+        gone = 0
+        for attempt in range(1, ATTEMPTS + 1):
+            started = self.gentle.start()
+            try:
+                with self.rows.transaction(self.lease) as tx:
+                    deleted = delete(tx, keys)
+            except LedgerError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                yield Pause(self.backoff.next())
+                if error.outcome_unknown:  # what is gone by now went by this COMMIT
+                    there = self.source.rows(keys)
+                    gone += sum(key not in there for key in keys)
+                    keys = [key for key in keys if key in there]
+            else:
+                self.backoff.reset()
+                yield self.gentle.rest(started)
+                return Deleted(deleted.rows + gone, deleted.refused, deleted.notes)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def refusal(inserts: Sequence[Item]) -> Refusal | None:
+    """Why a row may not go, by the INSERT items of its key; None: they don't forbid it."""
+    statuses = {item.status for item in inserts}
+    if statuses & {ItemStatus.PENDING, ItemStatus.SYNCING}:
+        return Refusal.WAITS
+    return Refusal.FAILED if ItemStatus.FAILED in statuses else None
+
+
+def _chunks(keys: Sequence[Key], size: int) -> Iterator[Sequence[Key]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))

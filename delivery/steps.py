@@ -1,0 +1,67 @@
+"""Long work that leaves others room, in steps, for an actor: it may neither sleep nor wait.
+
+Such work is a generator. It does one small thing at a time, and yields what it waits for before the next: a pause, or
+an answer from a call that blocks. Whoever drives it may drop it at any yield.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+LEAST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 60.0
+REST = 10.0  # times as long as a step took
+SLOWER = 4.0  # times more, at most, where a step took longer than is usual
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Go on after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Go on with what the call returns, or with the error that it raises; it may block for long."""
+
+    call: Callable[[], object]
+
+
+Step = Pause | Ask
+Steps = Generator[Step, object, T]
+
+
+def ask(call: Callable[[], T]) -> Steps[T]:
+    """`answer = yield from ask(call)`."""
+    answer = yield Ask(call)
+    return cast(T, answer)
+
+
+class Gentle:
+    """How long to leave the database to others after a step.
+
+    Ten times as long as the step took, so that we take a tenth of what one connection can; longer where it took longer
+    than it usually does, since then the database has other things to do.
+
+    Args:
+        clock: seconds since some fixed point.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._usual: float | None = None  # seconds
+
+    def start(self) -> float:
+        """A step begins now."""
+        return self._clock()
+
+    def rest(self, started: float) -> Pause:
+        """What follows a step that has just ended."""
+        took = max(0.0, self._clock() - started)
+        usual = took if self._usual is None else self._usual
+        self._usual = 0.9 * usual + 0.1 * took
+        slower = min(SLOWER, max(1.0, took / usual)) if usual else 1.0
+        return Pause(min(LONGEST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, REST * slower * took)))
