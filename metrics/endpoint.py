@@ -86,7 +86,8 @@ class MetricsEndpoint:
         yield _flag("bq_sync_metrics_shared", shared, self._box.is_shared)
         yield from collect_processes(self._box.processes.processes())
         yield from self._box.processes.collect()
-        yield from collect_unanswered() if told is None else collect_told(told)
+        enabled = self._settings.enabled
+        yield from collect_unanswered(enabled=enabled) if told is None else collect_told(told)
 
 
 def _version() -> str:

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from database.counting import Count
 from database.scrape import Scraped
 from database.status import UNPREPARED, Status, TableStatus
-from operations.health import Health, Level
+from operations.health import DISABLED, Health, Level, unreachable
 
 RUNNING = "running"
 # `actors.messages.TableState`, which the API's process doesn't load, and what the status adds.
@@ -30,9 +30,10 @@ class Told:
     now: datetime
 
 
-def collect_unanswered() -> Iterable[Metric]:
+def collect_unanswered(*, enabled: bool) -> Iterable[Metric]:
     """Where the database doesn't answer: all else that it would tell is absent, since nobody knows."""
-    return [_single("bq_sync_database_up", DATABASE_UP, 0)]
+    health = unreachable("") if enabled else DISABLED
+    return [_single("bq_sync_database_up", DATABASE_UP, 0), _levels(health)]
 
 
 def collect_told(told: Told) -> Iterable[Metric]:
@@ -41,10 +42,7 @@ def collect_told(told: Told) -> Iterable[Metric]:
     yield _single("bq_sync_database_up", DATABASE_UP, 1)
     offset = (told.now - status.read_at).total_seconds()
     yield _single("bq_sync_database_clock_offset_seconds", "This machine's clock minus the database's.", offset)
-    levels = GaugeMetricFamily("bq_sync_health", "1 for the level that holds, else 0.", labels=("level",))
-    for level in Level:
-        levels.add_metric((level.value,), float(level is told.health.level))
-    yield levels
+    yield _levels(told.health)
     yield _single("bq_sync_incidents_open", "Incidents that haven't cleared.", told.scraped.open_incidents)
     holders = InfoMetricFamily(
         "bq_sync_table_worker", "From which host the worker that owns the table is connected.", labels=("table",)
@@ -59,6 +57,13 @@ def collect_told(told: Told) -> Iterable[Metric]:
     for name, of_table in status.tables.items():
         synced.add_metric((name,), of_table.synced)
     yield synced
+
+
+def _levels(health: Health) -> Metric:
+    levels = GaugeMetricFamily("bq_sync_health", "1 for the level that holds, else 0.", labels=("level",))
+    for level in Level:
+        levels.add_metric((level.value,), float(level is health.level))
+    return levels
 
 
 def _queue(status: Status) -> Iterable[Metric]:

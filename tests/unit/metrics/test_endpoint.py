@@ -108,6 +108,7 @@ def test_a_database_that_refuses() -> None:
     answer = get(app(ask))
     assert answer.status_code == 200
     assert value(parse(answer.text), "bq_sync_database_up") == 0
+    assert value(parse(answer.text), "bq_sync_health", level="unhealthy") == 1
     assert value(parse(answer.text), "bq_sync_process_up", process="api-0") == 1
     assert "bq_sync_queue_rows" not in answer.text
 
