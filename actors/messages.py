@@ -249,3 +249,20 @@ class Resume:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is begun, free the lease, and say so."""
+
+
+# To the Monitor, from what it lets others do.
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSent:
+    """What each channel made of its alert: a problem in words, or None."""
+
+    problems: Mapping[int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSent:
+    """BigQuery has heard of us, or (a problem) not."""
+
+    problem: str | None

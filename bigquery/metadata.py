@@ -11,7 +11,7 @@ from google.api_core.exceptions import Conflict, NotFound
 from google.cloud import bigquery
 
 from bigquery import classify
-from bigquery.tables import shipped_table
+from bigquery.tables import heartbeat_table, shipped_table
 from config.settings import Settings
 from delivery.errors import DestinationError, ErrorClass, Failure
 from mapping.schema import BigQueryColumn, BigQueryTable
@@ -91,13 +91,14 @@ def create_dataset(client: bigquery.Client, settings: Settings) -> Made:
 
 
 def create_table(client: bigquery.Client, settings: Settings, name: str) -> Made:
-    """Make one of the shipped tables, unless a table of that name is there, whatever its columns.
+    """Make one of the shipped tables, or that for heartbeats, unless one of that name is there, whatever its columns.
 
     Raises:
         DestinationError: it can't be made.
         KeyError: no table of that name is shipped.
     """
-    table = shipped_table(settings.project_id, settings.dataset_id, name)
+    make = heartbeat_table if name == settings.heartbeat_table else shipped_table
+    table = make(settings.project_id, settings.dataset_id, name)
     if _exists(client.get_table, table.reference):
         return "exists"
     return _create(client.create_table, table)

@@ -23,17 +23,28 @@ SHIPPED: Mapping[str, Layout] = {
 }
 
 
+HEARTBEATS = Layout("sent_at", ("site",))
+
+
 def shipped_table(project: str, dataset: str, name: str) -> bigquery.Table:
     """The definition of one of the shipped tables, ready to be created.
 
     Raises:
         KeyError: no table of that name is shipped.
     """
-    layout = SHIPPED[name]
-    file = resources.files(__package__) / "schemas" / f"{name}.json"
+    return _table(f"{project}.{dataset}.{name}", name, SHIPPED[name])
+
+
+def heartbeat_table(project: str, dataset: str, name: str) -> bigquery.Table:
+    """The definition of the table that takes heartbeats, under the name that the configuration gives it."""
+    return _table(f"{project}.{dataset}.{name}", "heartbeats", HEARTBEATS)
+
+
+def _table(full_name: str, schema: str, layout: Layout) -> bigquery.Table:
+    file = resources.files(__package__) / "schemas" / f"{schema}.json"
     fields = json.loads(file.read_text(encoding="utf-8"))
     columns = [bigquery.SchemaField.from_api_repr(field) for field in fields]
-    table = bigquery.Table(f"{project}.{dataset}.{name}", schema=columns)
+    table = bigquery.Table(full_name, schema=columns)
     table.time_partitioning = bigquery.TimePartitioning(field=layout.partition_column)  # by day
     table.clustering_fields = list(layout.clustering)
     return table

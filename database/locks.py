@@ -56,8 +56,8 @@ class Locks:
             try:
                 connection = self._connection = self._connection or self._engine.connect()
                 name = {"name": self._name(table)}
-                mine = self._connection_id = int(connection.scalar(text("SELECT CONNECTION_ID()")))
-                holder = connection.scalar(text("SELECT IS_USED_LOCK(:name)"), name)
+                own, holder = connection.execute(text("SELECT CONNECTION_ID(), IS_USED_LOCK(:name)"), name).one()
+                mine = self._connection_id = int(own)
                 # Asked first, since GET_LOCK counts: a lock taken twice has to be freed twice.
                 if holder == mine or (
                     holder is None and connection.scalar(text("SELECT GET_LOCK(:name, 0)"), name) == 1

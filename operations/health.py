@@ -1,12 +1,15 @@
 """Whether all is well, and why not: a pure function of the status. API, command line, alerts and heartbeat share it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
 from database.counting import Count
+from database.failures import explain
 from database.status import UNPREPARED, Problem, Status, TableStatus
 
 CLOCK_TOLERANCE_SECONDS = 30.0  # by which clocks of one site may differ, and a row's time may lie in the future
@@ -70,6 +73,18 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """How a site fares, and what is to be said of that; no status where the database doesn't answer."""
+
+    health: Health
+    status: Status | None = None
+
+    @property
+    def workers_alive(self) -> bool:
+        return self.status is not None and any(table.owner_alive for table in self.status.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """What is still well: so many rows pending, so many failed, the oldest pending so old."""
 
@@ -100,6 +115,15 @@ DISABLED = Health(
 def unreachable(why: str) -> Health:
     """There is no status to judge: the database doesn't answer, or refuses."""
     return Health((Reason(Kind.UNREACHABLE, why),))
+
+
+def look(read: Callable[[], Status], thresholds: Thresholds) -> Sight:
+    """Read the status and judge it."""
+    try:
+        status = read()
+    except SQLAlchemyError as error:
+        return Sight(unreachable(explain(error)))
+    return Sight(judge(status, datetime.now(UTC), thresholds), status)
 
 
 def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
