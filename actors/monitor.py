@@ -98,21 +98,21 @@ class Monitor(SupervisedActor):
         self._log = structlog.get_logger(__name__)
 
     def on_receive(self, message: object) -> None:
-        match message:
-            case Tick():
-                delay = LOOK_SECONDS
-                try:
+        delay = LOOK_SECONDS
+        try:
+            match message:
+                case Tick():
                     delay = self._tick()
-                except Exception as error:  # noqa: BLE001  who tells of all trouble mustn't end of any
-                    self._log.error("could not look after the site", exc_info=error)
-                finally:
-                    self._scheduler.after(delay, self.actor_ref, Tick())
-            case AlertsSent(problems):
-                self._sent(problems)
-            case HeartbeatSent(problem):
-                self._beaten(problem)
-            case LeaseGone(connection_id=connection_id) if self._lease and connection_id == self._lease.connection_id:
-                self._lease = None
+                case AlertsSent(problems):
+                    self._sent(problems)
+                case HeartbeatSent(problem):
+                    self._beaten(problem)
+                case LeaseGone(connection_id=lost) if self._lease and lost == self._lease.connection_id:
+                    self._lease = None
+        except Exception as error:  # noqa: BLE001  who tells of all trouble mustn't end of any
+            self._log.error("could not look after the site", exc_info=error)
+        if isinstance(message, Tick):
+            self._scheduler.after(delay, self.actor_ref, Tick())
 
     def _tick(self) -> float:
         """Look, and tell; returns in how many seconds to look again."""

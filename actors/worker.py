@@ -21,24 +21,28 @@ from actors.parts import Clock, Link, Scheduler
 from actors.scheduler import SystemClock, ThreadScheduler
 from actors.table import OpenedTable
 from actors.table_owner import TableOwner
-from bigquery.connect import Clients
+from actors.watch import Heartbeat, start_monitor
+from bigquery.connect import VERSION, Clients
 from bigquery.connect import connect as connect_bigquery
+from bigquery.heartbeat import HeartbeatTable
 from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings
 from database.catalogue import read_source_table
 from database.commands import Orders, read_orders
 from database.durability import Durability, read_durability
-from database.engine import Engines, connect, connect_for_reading, connect_unpooled
+from database.engine import Engines, connect, connect_for_looking, connect_for_reading, connect_unpooled
 from database.failures import explain
 from database.ledger import SqlLedger, grant
 from database.locks import Locks
+from database.prepared import lacking
 from database.server import keeps_utc
 from database.site import site_id
 from database.source import SourceColumns, SqlSource
 from delivery.source import SourceError
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import SourceTable
+from operations.heartbeat import send_heartbeat
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
 WRITERS_PER_TABLE = 3  # BqWriter, SyncMarker and TableOwner each use one at a time
@@ -105,14 +109,21 @@ class Worker:
             self._scheduler,
             lambda name, error: failed(f"{name} failed ({type(error).__name__}): see the log"),
         )
+        looking = connect_for_looking(database_url)
+        instruments.observe_engine(looking, "monitor")
+        self._monitor = start_monitor(
+            settings, looking, self._engines.write, self._locks, self._scheduler, self._heartbeat(settings)
+        )
 
     def start(self) -> None:
         for owner in self._owners.values():
             owner.tell(RetryDue(0))
         self._commands.tell(Tick())
+        self._monitor.tell(Tick())
 
     def stop(self) -> None:
         """Finish what is begun, for STOP_SECONDS at most in all. Then the process has to end: threads may hang."""
+        self._monitor.stop(block=False)
         for owner in self._owners.values():
             if owner.is_alive():
                 owner.tell(Stop())
@@ -129,6 +140,12 @@ class Worker:
     def _locks_lost(self, connection_id: int, reason: str) -> None:
         for owner in self._owners.values():
             owner.tell(LeaseGone(reason, connection_id))
+        Link(self._monitor).tell(LeaseGone(reason, connection_id))
+
+    def _heartbeat(self, settings: Settings) -> Heartbeat | None:
+        if settings.heartbeat_table is None:
+            return None
+        return partial(send_heartbeat, HeartbeatTable(self._clients.rest, settings).write, VERSION)
 
     def _read_orders(self, tables: Sequence[str]) -> Orders:
         try:
@@ -174,6 +191,8 @@ def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[Sou
     problems = []
     try:
         with engines.read.connect() as connection:
+            if missing := lacking(connection):
+                raise TableBlockedError([f"the database has no {', '.join(missing)}: run `bq-sync migrate`"])
             source = read_source_table(connection, name)
             durability = read_durability(connection)
             if settings.zone is None and not keeps_utc(connection):

@@ -100,8 +100,15 @@ def run_api(settings: Settings, box: Box | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.start(ended.set)
-    if not settings.enabled:
+    if settings.enabled:
+        from actors.watch import Watch  # not for a process that has a worker's
+
+        watch = Watch(settings, settings.require_database_url())
+        watch.start()
+        ended.wait()
+        watch.stop()
+    else:
         log.warning(DISABLED.texts[0])
-    ended.wait()
+        ended.wait()
     server.stop()
     return 0 if stopping.is_set() else 1
