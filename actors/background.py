@@ -28,6 +28,7 @@ class BackgroundThread:
 
     def __init__(self, name: str, failed: Callable[[Exception], None]) -> None:
         self._failed = failed
+        self._name = name
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -45,5 +46,5 @@ class BackgroundThread:
             except pykka.ActorDeadError:
                 continue  # whoever asked is gone
             except Exception as error:
-                log.error("a call in the background failed", exc_info=error)
+                log.error("a call in the background failed", thread=self._name, exc_info=error)
                 self._failed(error)

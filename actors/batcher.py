@@ -24,8 +24,6 @@ from delivery.settle import Outcome, RowRef
 from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
 
-log = structlog.get_logger(__name__)
-
 AHEAD = 2  # batches with the writer: one is sent, the next waits encoded
 
 
@@ -52,8 +50,11 @@ class Batcher(PipelineActor):
         pace: Pace,
         batch_size: int,
         interval: float,
+        *,
+        table: str,
     ) -> None:
-        super().__init__(upstream)
+        super().__init__(upstream, table)
+        self._log = structlog.get_logger(__name__).bind(table=table)
         self._writer = writer
         self._marker = marker
         self._mapping = mapping
@@ -92,8 +93,8 @@ class Batcher(PipelineActor):
                 row = self._as_row(found)
             except BadRow as error:
                 bad.setdefault(str(error), []).append(RowRef(found.key, found.item))
-            except Exception as error:
-                log.error("a row could not be converted", exc_info=error)
+            except Exception as error:  # noqa: BLE001  one row that nobody foresaw mustn't hold up the others
+                self._log.error("a row could not be converted", exc_info=error)
                 reason = f"could not be converted ({type(error).__name__}): please report it"
                 bad.setdefault(reason, []).append(RowRef(found.key, found.item))
             else:

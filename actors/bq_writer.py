@@ -12,6 +12,7 @@ from actors.measures import Measures, NotMeasured
 from actors.messages import (
     AppendDone,
     AppendMeasured,
+    Arrival,
     BatchAppended,
     BatchReady,
     Drain,
@@ -75,13 +76,14 @@ class BqWriter(PipelineActor):
         database_backoff: Backoff | None = None,
         measures: Measures | None = None,
     ) -> None:
-        super().__init__(upstream)
+        super().__init__(upstream, lease.table)
         self._marker = marker
         self._ledger = ledger
         self._lease = lease
         self._destination = destination
         self._background = background
-        self._retries = Retries("BqWriter", self.actor_ref, upstream, scheduler)
+        self._log = structlog.get_logger(__name__).bind(table=lease.table)
+        self._retries = Retries("BqWriter", self.actor_ref, upstream, scheduler, self._log)
         self._clock = clock
         self._limits = limits
         self._backoff = backoff or Backoff()
@@ -99,7 +101,6 @@ class BqWriter(PipelineActor):
         self._may_send_at = float("-inf")
         self._draining = False
         self._ended = False  # somebody else decides from here on: nothing more is done
-        self._log = structlog.get_logger(__name__).bind(table=lease.table)
 
     def on_receive(self, message: object) -> None:
         if self._ended:
@@ -271,9 +272,10 @@ class BqWriter(PipelineActor):
             self.upstream.tell(AppendMeasured(len(begun.outgoing), nbytes, seconds))
         self._measures.batch_ended(BatchState.APPENDED, len(begun.outgoing), nbytes)
         now = self._clock.time()
-        self._measures.rows_arrived([now - since for since in begun.outgoing.since.values()])
-        self._log.debug("batch appended", batch=begun.batch_id, rows=len(begun.outgoing))
-        self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
+        ages = [now - since for since in begun.outgoing.since.values()]
+        self._measures.rows_arrived(ages)
+        arrival = Arrival(nbytes, _rounded(seconds), _rounded(max(ages, default=None)))
+        self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing), arrival))
         self._done()
 
     def _not_ours(self) -> None:
@@ -286,14 +288,6 @@ class BqWriter(PipelineActor):
         begun = self._in_ledger
         rows = len(begun.outgoing)
         self._measures.failed_attempt(failure.error_class)
-        self._log.warning(
-            "append failed",
-            batch=begun.batch_id,
-            rows=rows,
-            attempt=self._attempts.made,
-            error=failure.error_class.value,
-            reason=failure.reason,
-        )
         match decide(failure, self._attempts, rows, on_trial=self._trial is not None):
             case Repeat(ease):
                 if ease:
@@ -301,15 +295,24 @@ class BqWriter(PipelineActor):
                 if failure.error_class is ErrorClass.UNKNOWN:
                     self._count_retry(begun, failure.reason)
                 else:
-                    self._wait(failure.reason, self._backoff, self._send)
+                    self._repeat(begun, failure.reason, failure.error_class)
             case TakeApart(reason):
+                self._log.warning("batch taken apart", batch=begun.batch_id, rows=rows, reason=reason)
                 self._take_apart(begun, reason)
             case Reject(guilty):
+                reason = next(iter(guilty.values()))
+                self._log.warning("rows refused", batch=begun.batch_id, rows=len(guilty), reason=reason)
                 self._reject(begun, guilty)
             case Hold(reason, probe_after):
-                self._hold(begun, RecoveryNeeded(reason, blocked=True, probe_after=probe_after))
+                needed = RecoveryNeeded(reason, blocked=True, probe_after=probe_after, batch=begun.batch_id)
+                self._hold(begun, needed)
             case Recover(reason, smaller):
-                self._end(RecoveryNeeded(reason, next_rows=max(1, rows // 2) if smaller else None))
+                next_rows = max(1, rows // 2) if smaller else None
+                self._end(RecoveryNeeded(reason, next_rows=next_rows, batch=begun.batch_id))
+
+    def _repeat(self, begun: Begun, reason: str, error_class: ErrorClass) -> None:
+        fields = {"batch": begun.batch_id, "rows": len(begun.outgoing), "attempt": self._attempts.made}
+        self._wait("append failed", reason, self._backoff, self._send, **fields, error=error_class.value)
 
     def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
         """Fail the guilty rows; the others are a new batch at the same offset."""
@@ -325,7 +328,7 @@ class BqWriter(PipelineActor):
     def _count_retry(self, begun: Begun, reason: str) -> None:
         self._write(
             lambda tx: tx.count_retry(begun.batch_id),
-            then=lambda _: self._wait(reason, self._backoff, self._send),
+            then=lambda _: self._repeat(begun, reason, ErrorClass.UNKNOWN),
             again=lambda: self._count_retry(begun, reason),
         )
 
@@ -397,12 +400,12 @@ class BqWriter(PipelineActor):
         if places:
             self.upstream.tell(RowsSettled(_refs(outgoing.take(sorted(places)))))
 
-    def _wait(self, reason: str, backoff: Backoff, step: Step) -> None:
+    def _wait(self, event: str, reason: str, backoff: Backoff, step: Step, **fields: object) -> None:
         """Do the step again after backoff; while it is drained recovery does what is left."""
         if self._draining:
             self._end(RecoveryNeeded(reason))
         else:
-            self._retries.wait(reason, backoff, step)
+            self._retries.wait(event, reason, backoff, step, **fields)
 
     def _write(
         self,
@@ -427,7 +430,7 @@ class BqWriter(PipelineActor):
             if error.outcome_unknown and not repeatable:
                 self._end(RecoveryNeeded(f"the outcome of a transaction is unknown: {error}"))
             else:
-                self._wait(str(error), self._database_backoff, again)
+                self._wait("could not write to the ledger", str(error), self._database_backoff, again)
         else:
             self._retries.succeeded(self._database_backoff)
             then(value)
@@ -460,11 +463,15 @@ class BqWriter(PipelineActor):
             return
         if failure.error_class is ErrorClass.QUOTA:
             self.upstream.tell(QuotaExceeded())
-        self._wait(failure.reason, self._backoff, again)
+        self._wait("a call failed", failure.reason, self._backoff, again, error=failure.error_class.value)
 
     def _end(self, message: RecoveryNeeded | LeaseGone) -> None:
         self._ended = True
         self.upstream.tell(message)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _refs(outgoing: Outgoing) -> tuple[RowRef, ...]:

@@ -6,7 +6,7 @@ it on behind what came before it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from delivery.destination import AppendResult
@@ -68,11 +68,27 @@ class BatchReady:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a batch got there, for the log.
+
+    Attributes:
+        bytes: its encoded size.
+        seconds: from its append's first byte to the answer; None: nobody heard the answer.
+        lag: how many seconds the oldest of its rows had waited, by its source; None: it doesn't say.
+    """
+
+    bytes: int
+    seconds: float | None
+    lag: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchAppended:
-    """BigQuery has this batch; flags and items don't say so yet."""
+    """BigQuery has this batch; flags and items don't say so yet. `arrival`: where this pipeline sent it."""
 
     batch_id: int
     rows: tuple[RowRef, ...]
+    arrival: Arrival | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +219,14 @@ class RecoveryNeeded:
     """The pipeline can't go on: what became of its batch has to be found out first.
 
     `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through; try again
-    after `probe_after` seconds.
+    after `probe_after` seconds. `batch`: for the log.
     """
 
     reason: str
     next_rows: int | None = None
     blocked: bool = False
     probe_after: float = PROBE_SECONDS
+    batch: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

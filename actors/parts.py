@@ -74,13 +74,15 @@ class SupervisedActor(pykka.ThreadingActor):
     """An actor whose death by an unforeseen error is told: pykka itself supervises nothing.
 
     It has no `on_start`: an error there would stop it without `on_failure`. `failed` is given its name and the error.
+    `table`: whose actor it is, if one table's.
     """
 
     use_daemon_thread = True  # a stop doesn't wait for a thread that the network holds
 
-    def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, failed: Callable[[str, BaseException], None], table: str | None = None) -> None:
         super().__init__()
         self._report_failure = failed
+        self._death_log = log if table is None else log.bind(table=table)
 
     def on_failure(
         self,
@@ -88,13 +90,13 @@ class SupervisedActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,  # noqa: ARG002  pykka's signature
     ) -> None:
-        log.error("an actor died", actor=type(self).__name__, exc_info=exception_value)
+        self._death_log.error("an actor died", actor=type(self).__name__, exc_info=exception_value)
         self._report_failure(type(self).__name__, exception_value or RuntimeError("unknown error"))
 
 
 class PipelineActor(SupervisedActor):
     """An actor of one table's pipeline. When it dies, TableOwner drops the pipeline and recovers."""
 
-    def __init__(self, upstream: Recipient) -> None:
-        super().__init__(lambda name, error: upstream.tell(ChildFailed(name, error)))
+    def __init__(self, upstream: Recipient, table: str) -> None:
+        super().__init__(lambda name, error: upstream.tell(ChildFailed(name, error)), table)
         self.upstream = upstream

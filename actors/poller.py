@@ -57,8 +57,10 @@ class Poller(PipelineActor):
         lookups_settle_seconds: float = 0.0,
         has_flag: bool = True,
         backoff: Backoff | None = None,
+        *,
+        table: str,
     ) -> None:
-        super().__init__(upstream)
+        super().__init__(upstream, table)
         self._batcher = batcher
         self._marker = marker
         self._source = source
@@ -69,7 +71,8 @@ class Poller(PipelineActor):
         self._lookups = lookups
         self._lookups_from = clock.monotonic() + lookups_settle_seconds
         self._has_flag = has_flag
-        self._retries = Retries("Poller", self.actor_ref, upstream, scheduler)
+        log = structlog.get_logger(__name__).bind(table=table)
+        self._retries = Retries("Poller", self.actor_ref, upstream, scheduler, log)
         self._backoff = backoff or Backoff.for_database()
         self._after_item: int | None = None  # where the pass has read to; None: to the end
         self._after_key: Key | None = None
@@ -78,7 +81,6 @@ class Poller(PipelineActor):
         self._pass_barriers: list[Flush] = []  # of this one
         self._pass_counts = False  # this pass can end the look-ups
         self._waits_for_room = False
-        self._log = structlog.get_logger(__name__)
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -142,8 +144,7 @@ class Poller(PipelineActor):
             self._read_items()
             self._read_keys()
         except SourceError as error:
-            self._log.warning("could not read what waits", reason=str(error))
-            self._retries.wait(str(error), self._backoff, self._read)
+            self._retries.wait("could not read what waits", str(error), self._backoff, self._read)
             return
         except SourceChangedError as changed:
             self.upstream.tell(RecoveryNeeded(str(changed)))  # the next pipeline is made for the table as it is then

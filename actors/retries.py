@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from structlog.typing import FilteringBoundLogger
+
 from actors.messages import RetryDue, RetryNow, StateChanged, TableState
 from actors.parts import Recipient, Scheduler
 from delivery.backoff import Backoff
@@ -16,13 +18,22 @@ class Retries:
         name: of the actor, for the table's state.
         actor: whose steps these are; RetryDue goes to it.
         upstream: is told that the table waits, and why, and when it no longer does.
+        log: says each failure once, with its attempt and when the next is made.
     """
 
-    def __init__(self, name: str, actor: Recipient, upstream: Recipient, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        name: str,
+        actor: Recipient,
+        upstream: Recipient,
+        scheduler: Scheduler,
+        log: FilteringBoundLogger,
+    ) -> None:
         self._name = name
         self._actor = actor
         self._upstream = upstream
         self._scheduler = scheduler
+        self._log = log
         self._step: Step | None = None
         self._delays = 0  # begun so far: tells a delay that is void from the one that counts
 
@@ -31,10 +42,16 @@ class Retries:
         """A step waits to be done."""
         return self._step is not None
 
-    def wait(self, reason: str, backoff: Backoff, step: Step) -> None:
-        """After a failure that passes by itself: say why nothing goes on, and do the step after backoff."""
+    def wait(self, event: str, reason: str, backoff: Backoff, step: Step, **fields: object) -> None:
+        """After a failure that passes by itself: say why nothing goes on, and do the step after backoff.
+
+        `event` and `fields` are for the log.
+        """
+        delay = backoff.next()
+        fields = {"attempt": backoff.attempts, **fields}
+        self._log.warning(event, **fields, retry_in=round(delay, 1), reason=reason)
         self._upstream.tell(StateChanged(TableState.WAITING, reason, self._name))
-        self.later(backoff.next(), step)
+        self.later(delay, step)
 
     def later(self, seconds: float, step: Step) -> None:
         """Do the step after a delay that is no failure's."""

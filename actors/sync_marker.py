@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import structlog
 
@@ -46,16 +47,16 @@ class SyncMarker(PipelineActor):
         backoff: Backoff | None = None,
         measures: Measures | None = None,
     ) -> None:
-        super().__init__(upstream)
+        super().__init__(upstream, lease.table)
         self._ledger = ledger
         self._lease = lease
         self._backoff = backoff or Backoff.for_database()
         self._measures = measures or NotMeasured()
         self._work: deque[Work] = deque()
         self._steps: Iterator[Step] | None = None  # of the first piece of work
-        self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler)
-        self._ended = False
         self._log = structlog.get_logger(__name__).bind(table=lease.table)
+        self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler, self._log)
+        self._ended = False
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -96,11 +97,11 @@ class SyncMarker(PipelineActor):
             with self._ledger.transaction(self._lease) as tx:
                 step(tx)
         except LedgerError as error:
-            self._log.warning("could not write down what became of rows", reason=str(error))
             if Drain() in self._work:
                 self._end(RecoveryNeeded(str(error)))
             else:
-                self._retries.wait(str(error), self._backoff, lambda: self._again(step))
+                event = "could not write down what became of rows"
+                self._retries.wait(event, str(error), self._backoff, lambda: self._again(step))
             return False
         except LeaseLost as lost:
             self._end(LeaseGone(str(lost)))
@@ -114,8 +115,9 @@ class SyncMarker(PipelineActor):
 
     def _finish(self, work: Work) -> None:
         match work:
-            case BatchAppended(batch_id, rows):
-                self._log.info("batch completed", batch=batch_id, rows=len(rows))
+            case BatchAppended(batch_id, rows, arrival):
+                how = {} if arrival is None else asdict(arrival)
+                self._log.info("batch completed", batch=batch_id, rows=len(rows), **how)
                 self._measures.rows_settled(None, len(rows))
                 self.upstream.tell(RowsSettled(rows, sent=len(rows), batch=batch_id))
             case RowsDecided(rows, outcome, reason):

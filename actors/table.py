@@ -96,6 +96,7 @@ class OpenedTable:
                 self._pace(start.next_rows),
                 self.settings.batch_size,
                 self.settings.interval_seconds,
+                table=lease.table,
             )
         )
         poller = Link(
@@ -115,6 +116,7 @@ class OpenedTable:
                 start.lookups,
                 self.table.settle_seconds,
                 self.table.synced_flag is not None,
+                table=lease.table,
             )
         )
         for actor, link in {"Poller": poller, "Batcher": batcher, "BqWriter": writer, "SyncMarker": marker}.items():

@@ -79,7 +79,7 @@ class TableOwner(SupervisedActor):
         measures: Measures | None = None,
     ) -> None:
         # Nobody is above this actor, and its process holds the lock: the process ends, so that another can take it.
-        super().__init__(lambda _, error: give_up(f"{table}: its owner failed ({type(error).__name__}): see the log"))
+        super().__init__(lambda _, error: give_up(f"{table}: its owner failed ({_kind(error)}): see the log"), table)
         self._table = table
         self._locks = locks
         self._grant = grant
@@ -98,7 +98,8 @@ class TableOwner(SupervisedActor):
         self._opened: Table | None = None
         self._pipeline: Pipeline | None = None
         self._generation = 0
-        self._attempt = 0
+        self._attempt = 0  # tells a delay that is void from the one that counts
+        self._failed_attempts = 0  # to work, since rows were sent last
         self._next_rows: int | None = None
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
@@ -136,6 +137,7 @@ class TableOwner(SupervisedActor):
                 self._sent += sent
                 if sent:
                     self._backoff.reset()
+                    self._failed_attempts = 0
                 self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
@@ -151,11 +153,11 @@ class TableOwner(SupervisedActor):
                 self._retention_done(message)
             case Drained():
                 self._rest()
-            case RecoveryNeeded(reason, next_rows, blocked, probe_after):
+            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch):
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
-                self._wait(state, reason, probe_after if blocked else self._backoff.next())
+                self._wait(state, reason, probe_after if blocked else self._backoff.next(), batch)
             case LeaseGone(reason):
                 self._lease_lost(reason)
             case ChildFailed(actor, error):
@@ -232,13 +234,16 @@ class TableOwner(SupervisedActor):
         if opened is not None:
             opened.close()
 
-    def _wait(self, state: TableState, reason: str, seconds: float) -> None:
+    def _wait(self, state: TableState, reason: str, seconds: float, batch: int | None = None) -> None:
         self._drop_pipeline()
+        log = self._log if batch is None else self._log.bind(batch=batch)
         if self._paused:
-            self._log.warning("left in the middle until it is resumed", reason=reason)
+            log.warning("left in the middle until it is resumed", reason=reason)
             self._rest()
             return
-        self._log.warning("not carrying rows", state=state.value, reason=reason, retry_in=round(seconds, 1))
+        self._failed_attempts += 1
+        retry = {"attempt": self._failed_attempts, "retry_in": round(seconds, 1)}
+        log.warning("not carrying rows", state=state.value, reason=reason, **retry)
         self._note.note(self._lease, state, reason)
         self._later(seconds)
 
@@ -270,7 +275,7 @@ class TableOwner(SupervisedActor):
         if len(self._failures) >= FAILURES_TO_GIVE_UP:
             self._give_up(f"{self._table}: {len(self._failures)} failures within {FAILURE_MEMORY_SECONDS:.0f} s")
             return
-        self._wait(TableState.WAITING, f"{actor} failed ({type(error).__name__}): see the log", self._backoff.next())
+        self._wait(TableState.WAITING, f"{actor} failed ({_kind(error)}): see the log", self._backoff.next())
 
     def _later(self, seconds: float) -> None:
         self._attempt += 1
@@ -384,3 +389,7 @@ class TableOwner(SupervisedActor):
             self._lease = None
             self._locks.release(self._table)
         self._stopped()
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__

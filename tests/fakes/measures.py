@@ -1,7 +1,7 @@
 """`actors.measures.Measures` that remember."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from delivery.errors import ErrorClass
 from delivery.ledger import BatchState
@@ -18,6 +18,8 @@ class KeptMeasures:
         self.settled: Counter[Outcome | None] = Counter()
         self.ages: list[float] = []
         self.died: list[str] = []
+        self.deleted: list[tuple[int, int]] = []
+        self.watched: dict[str, Callable[[], int]] = {}
 
     def batch_ended(self, state: BatchState, rows: int, nbytes: int) -> None:
         self.batches.append((state, rows, nbytes))
@@ -36,3 +38,9 @@ class KeptMeasures:
 
     def pipeline_failed(self, actor: str) -> None:
         self.died.append(actor)
+
+    def retention_ran(self, deleted: int, refused: int) -> None:
+        self.deleted.append((deleted, refused))
+
+    def watch_mailbox(self, actor: str, waiting: Callable[[], int]) -> None:
+        self.watched[actor] = waiting

@@ -149,6 +149,7 @@ class Process:
             Pace.start(BATCH_SIZE if start.next_rows is None else start.next_rows, 100, 10**6),
             BATCH_SIZE,
             INTERVAL,
+            table="logs",
         )
         poller = Poller(
             upstream,
@@ -161,6 +162,7 @@ class Process:
             POLL_SECONDS,
             start.lookups,
             backoff=self._backoff(),
+            table="logs",
         )
         for batch in start.appended:
             marker.actor_ref.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))

@@ -44,6 +44,7 @@ class World:
             Pace.start(BATCH_SIZE, most_rows, most_bytes),
             BATCH_SIZE,
             INTERVAL,
+            table="logs",
         )
 
     def tell(self, *messages: object) -> None:

@@ -23,7 +23,7 @@ def listener() -> Listener:
 
 
 def test_what_comes_from_a_pipeline_says_from_which(listener: Listener) -> None:
-    actor = Link(Echo.start(Upstream(listener, generation=3)))
+    actor = Link(Echo.start(Upstream(listener, generation=3), "logs"))
     actor.tell("hello")
     assert listener.next() == FromPipeline(3, "hello")
     actor.stop()
@@ -31,12 +31,12 @@ def test_what_comes_from_a_pipeline_says_from_which(listener: Listener) -> None:
 
 def test_an_actor_that_dies_tells_its_owner(listener: Listener) -> None:
     error = RuntimeError("a bug")
-    Link(Echo.start(listener)).tell(error)
+    Link(Echo.start(listener, "logs")).tell(error)
     assert listener.next() == ChildFailed("Echo", error)
 
 
 def test_what_is_told_to_an_actor_that_is_gone_is_dropped(listener: Listener) -> None:
-    ref = Echo.start(listener)
+    ref = Echo.start(listener, "logs")
     ref.stop()
     with pytest.raises(pykka.ActorDeadError):
         ref.tell("hello")

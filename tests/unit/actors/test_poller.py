@@ -57,6 +57,7 @@ class World:
             POLL_SECONDS,
             Lookups(first=lookup_first, items_to=items_to),
             settle,
+            table="logs",
         )
 
     def tell(self, message: object) -> None:
