@@ -46,7 +46,7 @@ class Process:
     """A Monitor, its connection to the database, and what its channels got."""
 
     def __init__(
-        self, database: Database, clock: FakeClock, connection_id: int = 1, channels: int = 1, **options: bool
+        self, database: Database, clock: FakeClock, connection_id: int = 1, channels: int = 1, gives_way: bool = False
     ) -> None:
         self.database = database
         self.clock = clock
@@ -70,7 +70,7 @@ class Process:
             self._thread,
             lambda name, error: pytest.fail(f"{name}: {error}"),
             heartbeat=self._beat,
-            **options,
+            gives_way=gives_way,
         )
         self.monitor.actor_ref.tell(Tick())
 

@@ -104,8 +104,8 @@ def test_what_was_not_told_yet_is_told_by_the_next_process() -> None:
 
 def test_what_happened_while_the_database_was_gone_is_kept_once_it_is_back() -> None:
     watched = Watched()
-    watched.see(unreachable("it is gone"), 120)
-    assert watched.incidents.take_over([]) == [News(*watched.incidents.open)]
+    news = watched.see(unreachable("it is gone"), 120)
+    assert watched.incidents.take_over([]) == news
     assert [each.name for each in watched.incidents.unkept[0]] == ["database_unreachable"]
 
 
