@@ -39,6 +39,8 @@ from database.prepared import lacking
 from database.server import keeps_utc
 from database.site import site_id
 from database.source import SourceColumns, SqlSource
+from delivery.errors import LedgerError
+from delivery.lease import Lease
 from delivery.source import SourceError
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import SourceTable
@@ -92,7 +94,7 @@ class Worker:
             self._owners[table] = TableOwner.start(
                 table,
                 self._locks,
-                partial(grant, self._engines.write),
+                self._grant,
                 SqlLedger(self._engines.write),
                 partial(self._open, opener or open_table, settings, table, measures),
                 self._scheduler,
@@ -132,6 +134,18 @@ class Worker:
             if not stopped.wait(max(0.0, deadline - SystemClock().monotonic())):
                 log.warning("stopped in the middle; the next start recovers", table=table)
         self._locks.close()
+
+    def _grant(self, lease: Lease) -> None:
+        """See `database.ledger.grant`. A database of an older version is waited for, like one that doesn't answer."""
+        try:
+            with self._engines.read.connect() as connection:
+                missing = lacking(connection)
+        except SQLAlchemyError as error:
+            raise LedgerError(explain(error), outcome_unknown=False) from error
+        if missing:
+            reason = f"the database has no {', '.join(missing)}: run `bq-sync migrate`"
+            raise LedgerError(reason, outcome_unknown=False)
+        grant(self._engines.write, lease)
 
     def _open(self, opener: Opener, settings: Settings, table: str, measures: Measures) -> OpenedTable:
         opened = opener(settings, table, self._engines, self._clients, self._scheduler, SystemClock())
@@ -191,8 +205,6 @@ def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[Sou
     problems = []
     try:
         with engines.read.connect() as connection:
-            if missing := lacking(connection):
-                raise TableBlockedError([f"the database has no {', '.join(missing)}: run `bq-sync migrate`"])
             source = read_source_table(connection, name)
             durability = read_durability(connection)
             if settings.zone is None and not keeps_utc(connection):

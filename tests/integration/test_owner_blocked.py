@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from database.commands import CommandState
 from sandbox.emulator import Emulator
@@ -133,4 +134,18 @@ def test_a_source_table_that_can_not_be_carried_is_carried_once_it_was_mended(
             assert said in reason(site, "notes")
             site.run(mend)
             assert site.flush() == 2
+        assert len(site.sent("notes")) == 2
+
+
+def test_a_database_of_an_older_version_is_carried_once_it_was_migrated(mariadb: MariaDB, emulator: Emulator) -> None:
+    with make_site(mariadb, emulator, settings_of({"notes": NOTES_TABLE}), NOTES) as site:
+        site.create("notes", NOTES_SCHEMA)
+        migrate(site)
+        insert(site, "notes", 2)
+        site.run("ALTER TABLE bq_sync_table DROP COLUMN paused")
+        with capture_logs() as logs, site.working():
+            said = "the database has no bq_sync_table.paused: run `bq-sync migrate`"
+            site.wait_until(lambda: said in {line.get("reason") for line in logs}, "it says what to do")
+            site.run("ALTER TABLE bq_sync_table ADD COLUMN paused BOOLEAN NOT NULL DEFAULT 0")
+            site.wait_until_drained()
         assert len(site.sent("notes")) == 2
