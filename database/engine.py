@@ -1,9 +1,12 @@
 """Connections to the source database: bounded in time, READ COMMITTED, with UTC sessions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
+
+from database.failures import say_where
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 8  # longer than any lock wait below, so that the server's own error comes first
@@ -30,15 +33,14 @@ def connect(url: str | URL, *, connections: int = 5) -> Engine:
 
     Up to `connections` are open at once; each is made anew before the server's patience with an idle one can end.
     """
-    return create_engine(
-        _with_utf8(url),
+    return _create(
+        url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=ANSWER_SECONDS,
         pool_recycle=SESSION_SECONDS // 2,
         isolation_level="READ COMMITTED",
-        connect_args=_connect_args(SESSION_SECONDS),
-        hide_parameters=True,
+        session_seconds=SESSION_SECONDS,
     )
 
 
@@ -52,9 +54,19 @@ def connect_for_looking(url: str | URL, *, connections: int = 1) -> Engine:
     return _create_for_reading(url, connections, LOOKING_WAIT_SECONDS)
 
 
+def connect_unpooled(url: str | URL) -> Engine:
+    """An engine that opens a connection for each use; for the connection that holds the locks."""
+    return _create(
+        url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        session_seconds=SESSION_SECONDS,
+    )
+
+
 def _create_for_reading(url: str | URL, connections: int, lock_wait_seconds: int) -> Engine:
-    return create_engine(
-        _with_utf8(url),
+    return _create(
+        url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=ANSWER_SECONDS,
@@ -62,27 +74,22 @@ def _create_for_reading(url: str | URL, connections: int, lock_wait_seconds: int
         pool_reset_on_return=None,
         skip_autocommit_rollback=True,
         isolation_level="AUTOCOMMIT",
-        connect_args=_connect_args(READING_SECONDS, lock_wait_seconds),
-        hide_parameters=True,
+        session_seconds=READING_SECONDS,
+        lock_wait_seconds=lock_wait_seconds,
     )
 
 
-def connect_unpooled(url: str | URL) -> Engine:
-    """An engine that opens a connection for each use; for the connection that holds the locks."""
-    return create_engine(
-        _with_utf8(url),
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args=_connect_args(SESSION_SECONDS),
-        hide_parameters=True,
-    )
+def _create(
+    url: str | URL, *, session_seconds: int, lock_wait_seconds: int = LOCK_WAIT_SECONDS, **options: Any
+) -> Engine:
+    url = make_url(url).update_query_dict({"charset": "utf8mb4"})
+    connect_args = _connect_args(session_seconds, lock_wait_seconds)
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True, **options)
+    say_where(engine)
+    return engine
 
 
-def _with_utf8(url: str | URL) -> URL:
-    return make_url(url).update_query_dict({"charset": "utf8mb4"})
-
-
-def _connect_args(session_seconds: int, lock_wait_seconds: int = LOCK_WAIT_SECONDS) -> dict[str, object]:
+def _connect_args(session_seconds: int, lock_wait_seconds: int) -> dict[str, object]:
     return {
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,

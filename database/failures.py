@@ -1,5 +1,9 @@
 """What went wrong with the database, in words that hold no row values, statements or passwords."""
 
+import re
+
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -32,15 +36,49 @@ _MEANINGS = {
 }
 
 
+# "... command denied to user ... for table `d`.`t`", as MariaDB and MySQL word it; names only, no values.
+_DENIED = re.compile(r"^(?P<right>[A-Z ,]+) command denied to user .* for (?P<what>(?:table|column) .{1,300})$")
+
+_UNREACHABLE = (2002, 2003)
+
+
+def place_of(url: URL) -> str:
+    """Where the server is: host and port, or its socket; nothing secret."""
+    socket = url.query.get("unix_socket")
+    host = f"[{url.host}]" if url.host and ":" in url.host else url.host
+    return socket if isinstance(socket, str) else f"{host}:{url.port or 3306}"
+
+
+def say_where(engine: Engine) -> None:
+    """Let errors of connecting carry where that was tried; `explain` says it."""
+
+    @event.listens_for(engine, "handle_error")
+    def add_place(context: ExceptionContext) -> None:
+        if context.connection is None and context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.add_detail(place_of(engine.url))
+
+
 def explain(error: SQLAlchemyError) -> str:
     """The error in a few words; its number where we have no words for it."""
     if isinstance(error, PoolTimeout):
         return "no connection to the database was free in time"
     if isinstance(error, DBAPIError) and error.orig is not None:
         number = error.orig.args[0] if error.orig.args else None
+        if number in _UNREACHABLE and error.detail:
+            return f"the database at {error.detail[0]} can't be reached ({_cause(error.orig)}, error {number})"
+        if denied := _DENIED.match(str(error.orig.args[1])) if number in (1142, 1143) else None:
+            right, what = denied["right"], denied["what"]
+            return f"the database user lacks the right {right} on {what}: grant it as the README says (error {number})"
         if isinstance(number, int) and number in _MEANINGS:
             return f"{_MEANINGS[number]} (error {number})"
         if isinstance(number, int) and number:
             return f"the database answered with error {number} ({type(error.orig).__name__})"
         return f"the connection to the database broke ({type(error.orig).__name__})"
     return f"the database library failed ({type(error).__name__})"
+
+
+def _cause(error: BaseException) -> str:
+    """Why the connection could not be made, as the operating system says it."""
+    cause = getattr(error, "original_exception", None)  # PyMySQL's, of a failed connect
+    said = cause.strerror if isinstance(cause, OSError) else None
+    return said.lower() if said else "no answer" if isinstance(cause, TimeoutError) else "no connection"
