@@ -62,6 +62,7 @@ class Worker:
         failed: called once, from any thread, when this process should end and be started anew.
         opener: makes what carries a table; default: `open_table`.
         instruments: what it is measured with; default: nothing.
+        site_known: is told the site's id as soon as the database has said it, and maybe again; from any thread.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Worker:
         failed: Callable[[str], None] = log.error,
         opener: Opener | None = None,
         instruments: Instruments | None = None,
+        site_known: Callable[[str], None] = lambda _: None,
     ) -> None:
         instruments = instruments or Instruments()
+        self._site_known = site_known
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
         self._clients = connect_bigquery(settings)
@@ -148,6 +151,10 @@ class Worker:
         grant(self._engines.write, lease)
 
     def _open(self, opener: Opener, settings: Settings, table: str, measures: Measures) -> OpenedTable:
+        try:
+            self._site_known(site_id(self._engines.write, settings.site_id))
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
         opened = opener(settings, table, self._engines, self._clients, self._scheduler, SystemClock())
         return replace(opened, measures=measures)
 
@@ -186,6 +193,7 @@ def open_table(
     except MappingError as error:
         raise TableBlockedError(error.problems) from error
     columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
+    writing = StorageWrite(clients, settings, destination)
     kbps = settings.max_upload_kbps
     return OpenedTable(
         settings,
@@ -193,11 +201,44 @@ def open_table(
         mapping,
         SqlLedger(engines.write, columns.flagging),
         SqlSource(engines.read, name, columns, mapping.source_columns, mapping.key_of),
-        StorageWrite(clients, settings, destination),
+        writing,
         WriterLimits(durability.new_stream_seconds, None if kbps is None else kbps * 1000 / 8),
         durability.may_undo_commits,
         scheduler,
         clock,
+        housekeeping=_housekeeping(settings, name, engines, clients, source, destination, writing, site),
+        schedule=daily(settings.retention_schedule, settings.zone, f"{site}/{name}")
+        if settings.retention_schedule
+        else None,
+    )
+
+
+def _housekeeping(
+    settings: Settings,
+    name: str,
+    engines: Engines,
+    clients: Clients,
+    source: SourceTable,
+    destination: BigQueryTable,
+    writing: StorageWrite,
+    site: str,
+) -> Housekeeping:
+    table = settings.tables[name]
+    columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
+    known_by = compile_identity(name, table, source, destination, settings.zone, site)
+    policy = policy_of(settings, name)
+    return Housekeeping(
+        policy,
+        SqlOldRows(
+            engines, name, AgeColumns(table, source, columns, settings.zone) if policy.problem is None else None
+        ),
+        SqlSource(engines.read, name, columns, known_by.source_columns, known_by.key_of),
+        identities(known_by),
+        BigQueryConfirming(clients, settings, table.destination, writing, lambda: datetime.now(UTC)),
+        SqlReports(engines, name),
+        settings.keep_completed_days,
+        settings.keep_ledger_days,
+        lambda: datetime.now(UTC),
     )
 
 
@@ -235,10 +276,11 @@ def run_worker(
     opener: Opener | None = None,
     stopping: Callable[[], None] = lambda: None,
     instruments: Instruments | None = None,
+    site_known: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs.
 
-    `opener` and `instruments`: see Worker.
+    `opener`, `instruments` and `site_known`: see Worker.
 
     Args:
         stopping: called when it begins to stop; what else the process holds has the same 4 s, not the time after them.
@@ -264,7 +306,8 @@ def run_worker(
         stopping()
         return 0
     save_memory()
-    worker = Worker(settings, settings.require_database_url(), tables, lookup_first, fail, opener, instruments)
+    url = settings.require_database_url()
+    worker = Worker(settings, url, tables, lookup_first, fail, opener, instruments, site_known)
     worker.start()
     ended.wait()
     stopping()
