@@ -60,7 +60,7 @@ def compose(site: Site, news: Collection[News], still_open: Sequence[Incident], 
     return Message(_shortened(f"bq-sync {site.name}: {headline}"), body, level)
 
 
-def test_message(site: Site, now: datetime) -> Message:
+def trial(site: Site, now: datetime) -> Message:
     """What an operator has sent to see whether it arrives."""
     text = f"Somebody wanted to see whether alerts of bq-sync arrive here. They do.\n\n{_sender(site, now)}"
     return Message(_shortened(f"bq-sync {site.name}: a test"), text, Level.HEALTHY)

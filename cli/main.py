@@ -133,6 +133,14 @@ def check(in_json: bool, strict: bool) -> None:
     sys.exit(run_check(_load(), in_json=in_json, strict=strict))
 
 
+@main.command("test-alert")
+def test_alert() -> None:
+    """Send a message to every alert channel, to see whether it arrives. Exit code 1 where one fails."""
+    from cli.try_alert import try_alert
+
+    sys.exit(try_alert(_load()))
+
+
 @main.command()
 @click.option("--table", "tables", multiple=True, help="Carry only this table; may be repeated. Default: all.")
 @click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")

@@ -5,6 +5,7 @@ docs/configuration.md explains every setting.
 """
 
 import os
+import re
 import string
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -279,6 +280,15 @@ class Settings(_Strict):
         if url is not None and (problem := problem_of(url.get_secret_value())):
             raise ValueError(problem)
         return url
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _urls_name_a_service(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        """Whether Apprise knows the service is a matter of `check`: it takes long to ask."""
+        form = re.compile(r"[A-Za-z0-9+.-]+://.")
+        if wrong := [str(place) for place, url in enumerate(urls, 1) if not form.match(url.get_secret_value())]:
+            raise ValueError(f"number {', '.join(wrong)} is no Apprise URL: write service://..., such as ntfys://host/topic")
+        return urls
 
     @field_validator("api_token", "api_read_token")
     @classmethod

@@ -20,6 +20,7 @@ from database.status import UNPREPARED, Status, read_status
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import BigQueryTable, SourceTable
 from operations.asking import Asking
+from operations.check_alerts import check_alerts, check_heartbeat
 from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
 from operations.check_database import check_database
 from operations.check_queue import check_queue, check_unconfigured
@@ -52,6 +53,7 @@ def run_checks(
 
 def _findings(settings: Settings, doing: Doing, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from judge_settings(settings, environment)
+    yield from check_alerts(settings, doing)
     database = yield from _open_database(settings, doing)
     side = yield from _open_bigquery(settings, doing, environment)
     try:
@@ -60,6 +62,8 @@ def _findings(settings: Settings, doing: Doing, environment: Mapping[str, str]) 
             yield from _check_table(name, settings, database, status, side, doing)
         if database is not None and status is not None and database[1].engines.keys() >= metadata.tables.keys():
             yield from check_unconfigured(database[0], settings)
+        if side is not None:
+            yield from check_heartbeat(side)
     finally:
         if database is not None:
             database[0].dispose()

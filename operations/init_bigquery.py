@@ -13,6 +13,7 @@ from config.settings import Settings
 from delivery.errors import DestinationError
 from mapping.checks import destination_problems
 from operations.asking import Asking, NotAskedError
+from operations.check_alerts import judge_heartbeat
 from operations.check_bigquery import MAY_WRITE, THEN_AGAIN, WHERE, BigQuerySide, judge_destination, judge_location
 from operations.findings import Doing, Finding, Level, Report, error, ok
 
@@ -44,7 +45,8 @@ def init_bigquery(
 
 def _findings(side: BigQuerySide) -> Iterator[Finding]:
     yield from _dataset(side)
-    for destination in dict.fromkeys(table.destination for table in side.settings.tables.values()):
+    heartbeats = [side.settings.heartbeat_table] if side.settings.heartbeat_table else []
+    for destination in dict.fromkeys([*(table.destination for table in side.settings.tables.values()), *heartbeats]):
         try:
             yield _make_table(side, destination)
             yield from _fit(side, destination)
@@ -75,7 +77,7 @@ def _dataset(side: BigQuerySide) -> Iterator[Finding]:
 
 
 def _make_table(side: BigQuerySide, name: str) -> Finding:
-    if name not in SHIPPED:
+    if name not in SHIPPED and name != side.settings.heartbeat_table:
         return ok(WHERE, f"table {name}: is somebody else's")
     made = side.asking.ask(
         "BigQuery", f"making table {name}", partial(create_table, side.clients.rest, side.settings, name)
@@ -87,6 +89,8 @@ def _fit(side: BigQuerySide, name: str) -> Iterator[Finding]:
     destination = side.asking.ask(
         "BigQuery", f"reading table {name}", partial(read_table, side.clients.rest, side.settings, name)
     )
+    if name == side.settings.heartbeat_table:
+        yield judge_heartbeat(destination, side.settings)
     for source, settings in side.settings.tables.items():
         if settings.destination == name:
             problems = [error(source, problem) for problem in destination_problems(settings, destination)]

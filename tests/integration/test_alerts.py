@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from structlog.testing import capture_logs
@@ -16,6 +17,7 @@ from actors.messages import Tick
 from actors.monitor import Monitor
 from alerts.channels import Channels
 from alerts.message import Message
+from cli.main import main
 from config.settings import Settings
 from database.engine import connect_for_looking, connect_unpooled
 from database.incidents import SITE, Incident, SiteRecord
@@ -23,6 +25,8 @@ from database.locks import Locks, lock_name
 from database.status import StatusReader
 from delivery.errors import LeaseLost
 from delivery.lease import Lease
+from operations import findings
+from operations.check_alerts import check_alerts
 from operations.health import Level, Thresholds, look
 from operations.migrate import migrate_up
 from tests.fakes.background import InlineBackground
@@ -220,3 +224,31 @@ def test_what_is_wrong_with_a_channel_is_said_without_its_url(service: Service) 
     said = repr((outcome, [several.name(place) for place in range(len(urls))]))
     assert "s3cret" not in said
     assert "number 3 (nosuch://...)" in said
+
+
+def test_an_operator_tries_the_channels(service: Service) -> None:
+    failing = Service()
+    failing.status = 500
+    variables = {"BQ_SYNC_ALERT_URLS": f"{service.url} {failing.url}", "BQ_SYNC_SITE_ID": "tokyo-3"}
+    try:
+        done = CliRunner().invoke(main, ["test-alert"], env=variables)
+    finally:
+        failing.close()
+    assert done.exit_code == 1
+    assert done.output == (
+        "alert_urls, number 1 (json://...): took it\nalert_urls, number 2 (json://...): it answered with status 500\n"
+    )
+    assert [alert["title"] for alert in service.got] == ["bq-sync tokyo-3: a test"]
+
+
+def test_without_channels_there_is_nothing_to_try() -> None:
+    done = CliRunner().invoke(main, ["test-alert"])
+    assert (done.exit_code, "alert_urls: is empty" in done.output) == (2, True)
+
+
+def test_check_says_which_url_is_wrong(service: Service) -> None:
+    given = settings(logs={}).model_copy(update={"alert_urls": (SecretStr(service.url), SecretStr("nosuch://s3cret"))})
+    right, wrong = check_alerts(given, lambda _: None)
+    assert (right.level, wrong.level) == (findings.Level.OK, findings.Level.ERROR)
+    assert wrong.text.startswith("alert_urls, number 2 (nosuch://...): Apprise knows no such service")
+    assert service.got == []

@@ -293,3 +293,9 @@ def test_identity_is_what_carries_the_key_with_tid_and_fid_unless_named(file: Pa
 def test_every_setting_is_explained() -> None:
     explained = set(re.findall(r"^\| `(\w+)`", (DOCS / "configuration.md").read_text("utf-8"), re.MULTILINE))
     assert explained == set(Settings.model_fields) | set(TableSettings.model_fields)
+
+
+def test_an_alert_url_without_a_service_is_named_by_its_place_alone(file: Path) -> None:
+    (said,) = problems(file, GOOD, BQ_SYNC_ALERT_URLS=f"json://box.example/{SECRET} {SECRET}.example")
+    assert said.startswith("alert_urls: number 2 is no Apprise URL")
+    assert SECRET not in said
