@@ -186,6 +186,15 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
+class StepAnswered:
+    """To RetentionActor: what its call in the background returned, or what it raised; of that step, else it is void."""
+
+    step: int
+    answer: object = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionDone:
     """What was deleted, or would be; `command_id` where an operator asked for it."""
 

@@ -11,15 +11,18 @@ from actors.messages import BatchAppended, ChildFailed, Tick
 from actors.owned import Start
 from actors.parts import Clock, Link, Recipient, Scheduler
 from actors.poller import Poller
+from actors.retention_actor import RetentionActor
 from actors.room import Room
 from actors.sync_marker import SyncMarker
 from config.settings import Settings, TableSettings
 from delivery.destination import Destination
+from delivery.housekeeping import Housekeeping
 from delivery.lease import Lease
 from delivery.ledger import Batch, ItemStatus, Ledger, Lookups, OrphanItem
 from delivery.pace import Pace
 from delivery.recovery import Adopted, Recovery
 from delivery.rows import Key, SentRow, SentRows
+from delivery.schedule import Daily
 from delivery.settle import RowRef
 from delivery.source import QueuedItem, Source
 from delivery.triage import Item
@@ -47,6 +50,8 @@ class OpenedTable:
     scheduler: Scheduler
     clock: Clock
     measures: Measures = field(default_factory=NotMeasured)
+    housekeeping: Housekeeping | None = None  # without it nothing is deleted
+    schedule: Daily | None = None  # of the housekeeping
 
     def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
         """See `delivery.recovery`."""
@@ -124,7 +129,28 @@ class OpenedTable:
         for batch in start.appended:
             marker.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
         poller.tell(Tick())
-        return Pipeline(poller, batcher, writer, marker, background)
+        return Pipeline(poller, batcher, writer, marker, background, self._start_retention(lease, upstream))
+
+    def _start_retention(self, lease: Lease, upstream: Recipient) -> Link | None:
+        if self.housekeeping is None:
+            return None
+        retention = Link(
+            RetentionActor.start(
+                upstream,
+                lease,
+                self.housekeeping,
+                self.schedule,
+                # A thread of its own: a look-up may take long, and appends mustn't wait for it.
+                lambda: BackgroundThread(
+                    f"retention-{lease.table}", lambda error: upstream.tell(ChildFailed("BackgroundThread", error))
+                ),
+                self.scheduler,
+                self.clock,
+                self.measures,
+            )
+        )
+        retention.tell(Tick())
+        return retention
 
     def close(self) -> None:
         self.destination.close()

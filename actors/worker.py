@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
 from actors.command_reader import CommandReader
+from actors.housekeeping import open_housekeeping, schedule_of
 from actors.measures import Instruments, Measures
 from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
@@ -47,7 +48,7 @@ from mapping.schema import SourceTable
 from operations.heartbeat import send_heartbeat
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
-WRITERS_PER_TABLE = 3  # BqWriter, SyncMarker and TableOwner each use one at a time
+WRITERS_PER_TABLE = 4  # BqWriter, SyncMarker, TableOwner and RetentionActor each use one at a time
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class Worker:
         many = len(self._tables)
         self._engines = Engines(
             write=connect(database_url, connections=WRITERS_PER_TABLE * many),
-            read=connect_for_reading(database_url, connections=many + 1),  # each Poller, and CommandReader
+            read=connect_for_reading(database_url, connections=2 * many + 1),  # Pollers, RetentionActors, CommandReader
         )
         locks = connect_unpooled(database_url)
         for engine, purpose in ((self._engines.write, "write"), (self._engines.read, "read"), (locks, "locks")):
@@ -206,39 +207,8 @@ def open_table(
         durability.may_undo_commits,
         scheduler,
         clock,
-        housekeeping=_housekeeping(settings, name, engines, clients, source, destination, writing, site),
-        schedule=daily(settings.retention_schedule, settings.zone, f"{site}/{name}")
-        if settings.retention_schedule
-        else None,
-    )
-
-
-def _housekeeping(
-    settings: Settings,
-    name: str,
-    engines: Engines,
-    clients: Clients,
-    source: SourceTable,
-    destination: BigQueryTable,
-    writing: StorageWrite,
-    site: str,
-) -> Housekeeping:
-    table = settings.tables[name]
-    columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
-    known_by = compile_identity(name, table, source, destination, settings.zone, site)
-    policy = policy_of(settings, name)
-    return Housekeeping(
-        policy,
-        SqlOldRows(
-            engines, name, AgeColumns(table, source, columns, settings.zone) if policy.problem is None else None
-        ),
-        SqlSource(engines.read, name, columns, known_by.source_columns, known_by.key_of),
-        identities(known_by),
-        BigQueryConfirming(clients, settings, table.destination, writing, lambda: datetime.now(UTC)),
-        SqlReports(engines, name),
-        settings.keep_completed_days,
-        settings.keep_ledger_days,
-        lambda: datetime.now(UTC),
+        housekeeping=open_housekeeping(settings, engines, clients, source, destination, writing, site),
+        schedule=schedule_of(settings, site, name),
     )
 
 

@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 
+_SCHEDULE = re.compile(r"([01]\d|2[0-3]):[0-5]\d(-([01]\d|2[0-3]):[0-5]\d)?")
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
@@ -249,6 +252,12 @@ class Settings(_Strict):
     stream_settle_seconds: float = Field(600, ge=0)
     lookup_max_bytes: int = Field(10_000_000_000, ge=10_485_760)  # what one look-up may scan
 
+    verify_before_delete: Literal["bigquery", "ledger"] = "bigquery"
+    retention_schedule: str | None = Field("03:30", validate_default=True)  # a time of day, or a window; None: never
+    retention_chunk_rows: int = Field(200, ge=1, le=1000)
+    keep_completed_days: int = Field(7, ge=1)
+    keep_ledger_days: int = Field(30, ge=1)
+
     api_host: str = Field("127.0.0.1", min_length=1)
     api_port: int = Field(8322, ge=0, le=65535)
     api_token: SecretStr | None = Field(None, validate_default=True)
@@ -273,6 +282,15 @@ class Settings(_Strict):
             except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise ValueError(f"{name!r} is no time zone: use a name such as Asia/Tokyo or UTC") from error
         return name
+
+    @field_validator("retention_schedule", mode="before")
+    @classmethod
+    def _schedule_is_a_time(cls, schedule: object) -> object:
+        if schedule is None or schedule == "never":
+            return None
+        if not isinstance(schedule, str) or not _SCHEDULE.fullmatch(schedule):
+            raise ValueError('must be a time such as "03:30", a window such as "22:00-04:00", or never; in quotes')
+        return schedule
 
     @field_validator("database_url")
     @classmethod

@@ -1,0 +1,84 @@
+"""Reports of retention: kept as commands that are done, whoever asked for the run."""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, insert, literal_column, select, union_all, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from database.commands import CommandKind, CommandState
+from database.engine import Engines
+from database.failures import explain
+from database.ledger import begin
+from database.schema import command
+from delivery.lease import Lease
+from delivery.source import SourceError
+
+# A report begins with these two (delivery.retention_report).
+REAL = '{"dryRun": false, %'
+FINISHED = '{"dryRun": false, "finished": true, %'
+
+_NOW: ColumnElement[Any] = literal_column("CURRENT_TIMESTAMP(6)")
+
+
+class SqlReports:
+    """One table's; implements `delivery.housekeeping.Reports`."""
+
+    def __init__(self, engines: Engines, table_name: str) -> None:
+        self._engines = engines
+        self._table = table_name
+
+    def last_finished(self) -> datetime | None:
+        try:
+            with self._engines.read.connect() as connection:
+                row = connection.execute(_last(self._table, FINISHED)).one_or_none()
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
+        return None if row is None else row.ended_at.replace(tzinfo=UTC)
+
+    def keep(self, lease: Lease, report: Mapping[str, object]) -> None:
+        with begin(self._engines.write, lease) as connection:
+            connection.execute(
+                insert(command).values(
+                    table_name=self._table,
+                    kind=CommandKind.RETENTION,
+                    arguments=json.dumps({"scheduled": True}),
+                    state=CommandState.DONE,
+                    ended_at=_NOW,
+                    result=json.dumps(report),
+                )
+            )
+
+    def show(self, lease: Lease, command_id: int, report: Mapping[str, object]) -> None:
+        taken = update(command).where(command.c.id == command_id, command.c.state == CommandState.TAKEN)
+        with begin(self._engines.write, lease) as connection:
+            connection.execute(taken.values(result=json.dumps(report)))
+
+
+def last_reports(connection: Connection, tables: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The last report of each of these tables that wasn't of a dry run, in one statement; without one it is missing."""
+    queries = [select(_last(table, REAL).subquery()) for table in tables]
+    rows = connection.execute(union_all(*queries)).all() if queries else []
+    return {row.table_name: json.loads(row.result) for row in rows}
+
+
+def last_report_id(table: str) -> Select[Any]:
+    """Of the last run of the table that went to its end."""
+    return _last(table, FINISHED).with_only_columns(command.c.id)
+
+
+def _last(table: str, beginning: str) -> Select[Any]:
+    return (
+        select(command.c.table_name, command.c.ended_at, command.c.result)
+        .with_hint(command, "FORCE INDEX (bq_sync_command_state)", "mysql")
+        .where(
+            command.c.state == CommandState.DONE,
+            command.c.table_name == table,
+            command.c.kind == CommandKind.RETENTION,
+            command.c.result.like(beginning),
+        )
+        .order_by(command.c.id.desc())
+        .limit(1)
+    )
