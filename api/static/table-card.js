@@ -1,0 +1,101 @@
+// One table: how much waits, how it gets on, what is wrong with it, and what can be done.
+
+import { Chart } from "./chart.js";
+import { flushButton, pauseButton, resumeButton } from "./controls.js";
+import { element, setChildren, setText } from "./dom.js";
+import { count, duration, fullTime, when } from "./format.js";
+import { said, withCode } from "./said.js";
+import { text } from "./texts.js";
+
+/** How bad each state is; the others are neither good nor bad. */
+const TONES = { running: "good", waiting: "fair", recovering: "fair", blocked: "bad", unprepared: "bad", noWorker: "bad" };
+
+const EXPLAINED_BY_REASON = new Set(["waiting", "blocked", "unprepared", "recovering", "standby"]);
+
+export class TableCard {
+  constructor(name, mayControl) {
+    this._state = element("span", { class: "state" });
+    this._figures = ["waiting", "oldest", "sent", "failedCount"].map((key) => {
+      const value = element("dd");
+      return { key, value, node: element("div", {}, element("dt", {}, text[key]), value) };
+    });
+    this._chart = new Chart();
+    this._trouble = element("div", { class: "trouble" });
+    this._error = element("div", { class: "last-error" });
+    const result = element("p", { class: "result", role: "status" });
+    this._flush = flushButton(name, result);
+    this._pause = pauseButton(name, result);
+    this._resume = resumeButton(name, result);
+    const title = element("h3", { id: `table-${name}` }, name);
+    this.node = element(
+      "article",
+      { class: "card", "aria-labelledby": title.id },
+      element("header", {}, title, this._state),
+      element("dl", { class: "figures" }, ...this._figures.map(({ node }) => node)),
+      this._chart.node,
+      this._trouble,
+      this._error,
+      mayControl && element("div", { class: "actions" }, this._resume, this._flush, this._pause),
+      mayControl && result,
+    );
+  }
+
+  show(stats, enabled) {
+    const state = stateOf(stats, enabled);
+    setText(this._state, text.states[state] ?? state);
+    this._state.className = `state ${TONES[state] ?? ""}`;
+    const values = {
+      waiting: count(stats.pending, stats.pendingIsEstimate),
+      oldest: ageOf(stats.oldestPendingAgeSeconds),
+      sent: count(stats.synced),
+      failedCount: count(stats.failed),
+    };
+    for (const { key, value } of this._figures) setText(value, values[key]);
+    this._figures.at(-1).node.classList.toggle("bad", stats.failed > 0);
+    setChildren(this._trouble, troubleOf(stats, state));
+    setChildren(this._error, lastErrorOf(stats, state));
+    this._pause.hidden = stats.paused;
+    this._flush.hidden = stats.paused;
+    this._resume.hidden = !stats.paused;
+  }
+
+  showActivity(rows, from) {
+    this._chart.show(rows, from);
+  }
+}
+
+function stateOf(stats, enabled) {
+  if (stats.state === "unprepared") return "unprepared";
+  if (stats.paused) return stats.workerAlive && stats.state !== "paused" ? "pausing" : "paused";
+  if (!enabled) return "stopped";
+  if (!stats.workerAlive) return "noWorker";
+  return stats.state === "paused" ? "resuming" : stats.state;
+}
+
+function troubleOf(stats, state) {
+  if (state === "noWorker") return [advice(text.noWorkerAdvice)];
+  if (state === "paused" && !stats.workerAlive) return [advice(text.pausedNoWorker)];
+  if (EXPLAINED_BY_REASON.has(state) && stats.reason) return said(stats.reason, text.stateAdvice[state]);
+  return state === "recovering" ? [advice(text.recoveringAdvice)] : [];
+}
+
+const advice = (words) => element("p", { class: "advice" }, ...withCode(words));
+
+/** One that is over is there for who wants to know; one that is shown as the reason isn't said again. */
+function lastErrorOf(stats, state) {
+  if (!stats.lastError) return [];
+  const at = stats.lastErrorAt;
+  const isOver = stats.lastSyncAt && at && Date.parse(stats.lastSyncAt) > Date.parse(at);
+  if (isOver && state !== "blocked") {
+    const title = element("summary", {}, text.lastErrorOver(when(at)));
+    return [element("details", {}, title, ...said(stats.lastError))];
+  }
+  const title = element("p", { class: "label", title: at ? fullTime(at) : null }, text.lastError(at ? when(at) : ""));
+  const isSaid = EXPLAINED_BY_REASON.has(state) && stats.reason === stats.lastError;
+  return [title, ...(isSaid ? [] : said(stats.lastError))];
+}
+
+function ageOf(seconds) {
+  if (seconds === null) return text.none;
+  return seconds < 0 ? text.inTheFuture(duration(-seconds)) : duration(seconds);
+}
