@@ -56,6 +56,7 @@ def measure(directory: Path, seconds: float) -> dict[str, object]:
             "BQ_SYNC_ENABLED": "true",
             "BQ_SYNC_DATABASE_URL": database.url("is22"),
             "BQ_SYNC_API_PORT": str(free_port()),
+            "BQ_SYNC_METRICS_DIRECTORY": str(directory / "metrics"),
             **emulator.environment(),
         }
         settings = load({**os.environ, **environment})

@@ -87,6 +87,7 @@ def _run(
     environment = {
         "BQ_SYNC_CONFIG": str(_write_configuration(directory, emulator, port or free_port())),
         "BQ_SYNC_DATABASE_URL": database.url(DATABASE),
+        "BQ_SYNC_METRICS_DIRECTORY": str(directory / "metrics"),
         **emulator.environment(),
     }
     settings = load(environment)

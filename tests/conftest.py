@@ -1,7 +1,9 @@
 """What tests run on: a MariaDB and an emulator for each test process, a database and a dataset for each test."""
 
+import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from google.cloud.bigquery import Client
@@ -10,6 +12,14 @@ from sqlalchemy import Engine
 from database.engine import connect
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
+
+
+@pytest.fixture(scope="session", autouse=True)
+def metrics_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes that tests start put their metrics, rather than into a directory that outlives them."""
+    directory = tmp_path_factory.mktemp("metrics") / "shared"
+    os.environ["BQ_SYNC_METRICS_DIRECTORY"] = str(directory)
+    return directory
 
 
 @pytest.fixture(scope="session")
