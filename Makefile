@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install mariadb demo test lint unit chaos
+.PHONY: help install mariadb chromium demo test lint unit chaos
 
 help:
 	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
@@ -30,10 +30,13 @@ $(INSTALLED): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard 
 mariadb:
 	@sh sandbox/install_mariadb.sh
 
+chromium:
+	@sh sandbox/install_chromium.sh
+
 demo: install mariadb
 	@$(BIN)/python -m sandbox.demo $(if $(ROWS),--rows $(ROWS)) $(if $(PORT),--port $(PORT))
 
-test: install mariadb lint
+test: install mariadb chromium lint
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: install

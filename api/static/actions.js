@@ -48,12 +48,15 @@ export async function command(path, body, say) {
       if (!(error instanceof NoAnswer)) throw error; // it runs on, and so do we
     }
   }
-  const withdrawn = Object.entries(answer.tables ?? {}).filter(([, of]) => of.state === "withdrawn");
+  const outcomes = Object.entries(answer.tables ?? {});
+  const withdrawn = outcomes.filter(([, of]) => of.state === "withdrawn");
   if (withdrawn.length) throw new Error(text.withdrawn(withdrawn.map(([table]) => table).join(", ")));
+  const paused = outcomes.filter(([, of]) => of.result?.paused === true);
+  if (paused.length) throw new Error(text.pausedMeanwhile(paused.map(([table]) => table).join(", ")));
   return answer;
 }
 
-const isRunning = (answer) => Object.values(answer.tables ?? {}).some((of) => (of.state ?? of) === "running");
+const isRunning = (answer) => Object.values(answer.tables ?? {}).some((of) => ["waiting", "running"].includes(of.state ?? of));
 
 function inWords(error) {
   if (error instanceof NoAnswer) return text.unanswered;

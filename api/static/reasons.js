@@ -163,6 +163,7 @@ const SENTENCES = [
   [/^the database has no (.+): run `bq-sync migrate`$/, ([, what]) => `データベースに ${what} がありません`, "migrate"],
   [/^database_url isn't set/, () => "database_url が設定されていません。`BQ_SYNC_DATABASE_URL` を設定してください", null],
   [/^(\S+): its rows can't be counted: (?<cause>.+)$/s, ([, table], cause) => `${table}: 行を数えられません: ${cause}`, "cause"],
+  [/^paused( meanwhile)?: (.+); resume them first$/, ([, , tables]) => `一時停止中です: ${tables}。先に再開してください`, null],
   [/^this token may only look/, () => "このトークンは閲覧専用です", null],
   [/^row not found/, () => "元の行がありません", null],
 ];

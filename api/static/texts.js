@@ -131,6 +131,7 @@ const en = {
   asked: "Asked for, and kept: its worker hasn't said yet that it did so.",
   stillRunning: (seconds) => `Still running (${seconds}). You may leave this page: it goes on.`,
   withdrawn: (tables) => `No worker took it for ${tables}, so it was withdrawn.`,
+  pausedMeanwhile: (tables) => `Paused meanwhile: ${tables}. Resume first.`,
   unanswered: "No answer: it may be done or not. Look at the figures before you try again.",
 
   retention: "Delete old rows…",
@@ -284,6 +285,7 @@ const ja = {
   asked: "指示は保存されました。ワーカーからの確認はまだありません。",
   stillRunning: (seconds) => `実行中です（${seconds}）。このページを閉じても続きます。`,
   withdrawn: (tables) => `${tables} を担当するワーカーがないため、取り消されました。`,
+  pausedMeanwhile: (tables) => `その間に一時停止されました: ${tables}。先に再開してください。`,
   unanswered: "応答がなく、実行されたかどうかわかりません。もう一度試す前に数値を確認してください。",
 
   retention: "古い行を削除…",
