@@ -30,6 +30,9 @@ $(INSTALLED): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard 
 mariadb:
 	@sh sandbox/install_mariadb.sh
 
+promtool: install
+	@sh sandbox/install_promtool.sh
+
 chromium:
 	@sh sandbox/install_chromium.sh
 
