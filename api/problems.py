@@ -10,7 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
+from api.paths import command_link
+from database.failed import NoSuchItemsError, NotFailedError
 from database.failures import explain
+from operations.control import PausedError, UnansweredError
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +67,25 @@ def _of_database(_: Request, error: Exception) -> Response:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, explain(error)).response()
 
 
+def _of_items(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NoSuchItemsError | NotFailedError)
+    status = HTTPStatus.NOT_FOUND if isinstance(error, NoSuchItemsError) else HTTPStatus.CONFLICT
+    return Problem(status, str(error)).response()
+
+
+def _of_pause(_: Request, error: Exception) -> Response:
+    assert isinstance(error, PausedError)
+    return Problem(HTTPStatus.CONFLICT, str(error)).response()
+
+
+def _of_silence(_: Request, error: Exception) -> Response:
+    """The database went away while a command was under way."""
+    assert isinstance(error, UnansweredError)
+    link = command_link(error.request)
+    more = {"command": link}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Location": link}, more=more).response()
+
+
 def _of_disconnect(_: Request, __: Exception) -> Response:
     return Problem(HTTPStatus.BAD_REQUEST, "the request ended too early").response()  # which nobody will read
 
@@ -77,6 +99,10 @@ HANDLERS: Mapping[type[Exception], ExceptionHandler] = {
     Problem: _own,
     HTTPException: _of_routing,
     SQLAlchemyError: _of_database,
+    NoSuchItemsError: _of_items,
+    NotFailedError: _of_items,
+    PausedError: _of_pause,
+    UnansweredError: _of_silence,
     ClientDisconnect: _of_disconnect,
     Exception: _unforeseen,
 }

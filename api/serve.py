@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from api.app import create_app
 from config.settings import Settings, SettingsError
-from database.engine import connect
+from database.engine import connect, connect_for_looking
 from metrics.box import Box
 from operations.health import DISABLED
 
@@ -37,6 +37,8 @@ class ApiServer:
         self._socket = socket.create_server((host, port), family=family)
         config = uvicorn.Config(
             app,
+            http="h11",  # whatever else happens to be installed: what is tested is what runs
+            loop="asyncio",
             lifespan="off",
             ws="none",
             log_config=None,
@@ -77,11 +79,15 @@ def make_server(settings: Settings, box: Box | None = None) -> ApiServer:
         SettingsError: there is no database, and bq-sync isn't disabled; or the address can't be listened on.
     """
     needs_database = settings.enabled or settings.database_url is not None
-    engine = connect(settings.require_database_url()) if needs_database else None
-    if engine is not None and box is not None:
-        box.instruments.observe_engine(engine, "api")
+    url = settings.require_database_url() if needs_database else None
+    engine = connect(url) if url else None
+    looking = connect_for_looking(url) if url else None
+    for each in (engine, looking):
+        if each is not None and box is not None:
+            box.instruments.observe_engine(each, "api")
     try:
-        return ApiServer(create_app(settings, engine, box=box), settings.api_host, settings.api_port)
+        app = create_app(settings, engine, looking=looking, box=box)
+        return ApiServer(app, settings.api_host, settings.api_port)
     except OSError as error:
         where, why = f"{settings.api_host} port {settings.api_port}", error.strerror
         fix = "stop what listens there, or set BQ_SYNC_API_HOST and BQ_SYNC_API_PORT"

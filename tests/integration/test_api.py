@@ -134,10 +134,15 @@ def test_a_flush_that_goes_on(prepared: Engine) -> None:
     with worker(prepared, *TABLES, end=lambda command: '{"flushedCount": 5}' if command.table == "logs" else None):
         response = call(app(prepared, taken=1, done=1), "POST", "/flush")
     assert response.status_code == 202
-    assert response.json() == {
-        "ok": False,
-        "flushedCount": 5,
-        "tables": {"logs": "flushed", "summaries": "running"},
+    answer = response.json()
+    link = answer.pop("command")
+    assert answer == {"ok": False, "flushedCount": 5, "tables": {"logs": "flushed", "summaries": "running"}}
+    assert response.headers["location"] == link
+    followed = call(app(prepared), "GET", link.removeprefix("/api/bq-sync")).json()
+    assert (followed["command"], followed["kind"]) == (link, "flush")
+    assert followed["tables"] == {
+        "logs": {"state": "done", "result": {"flushedCount": 5}},
+        "summaries": {"state": "running", "result": None},
     }
     assert states(prepared) == {"logs": "done", "summaries": "taken"}
 

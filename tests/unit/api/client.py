@@ -15,7 +15,14 @@ READ_TOKEN = "read-read-read-read-read"
 def settings(**values: object) -> Settings:
     table = {"destination": "events", "primary_key": "id", "columns": {"id": "id"}}
     return Settings.model_validate(
-        {"enabled": True, "project_id": "p", "dataset_id": "d", "tables": {"logs": table, "summaries": table}} | values
+        {
+            "enabled": True,
+            "project_id": "p",
+            "dataset_id": "d",
+            "site_id": "box",
+            "tables": {"logs": table, "summaries": table},
+        }
+        | values
     )
 
 

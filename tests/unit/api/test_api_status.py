@@ -12,9 +12,9 @@ from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
 from api.app import create_app
-from config.settings import Settings
 from database.counting import Count
 from database.status import Status, TableStatus
+from operations.version import program_version
 from tests.unit.api.client import assert_problem, call, settings
 
 AT = datetime(2026, 11, 23, 12, 30, 0, 250_000, tzinfo=UTC)
@@ -35,12 +35,12 @@ SUMMARIES = TableStatus("blocked", "no such table", owner_alive=True, last_error
 
 
 def app(status: Status | Exception, **values: object) -> Starlette:
-    def read(_: Engine, __: Settings) -> Status:
+    def look() -> Status:
         if isinstance(status, Exception):
             raise status
         return status
 
-    return create_app(settings(**values), NO_ENGINE, read_status=read)
+    return create_app(settings(**values), NO_ENGINE, look=look)
 
 
 NO_ENGINE: Engine = create_mock_engine("mysql+pymysql://h/d", lambda *_: None)  # type: ignore[assignment]  # never used
@@ -53,6 +53,10 @@ def test_status_is_spelled_as_specified() -> None:
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert response.json() == {
+        "readAt": "2026-11-23T12:30:00.250000Z",
+        "siteId": "box",
+        "version": program_version(),
+        "enabled": True,
         "queueStats": {"pending": 12_000, "pendingIsEstimate": True, "syncing": 100, "completed": 7, "failed": 1},
         "lastSyncAt": "2026-11-23T12:30:00.250000Z",
         "lastErrorAt": "2026-11-23T12:30:00.250000Z",
@@ -66,7 +70,11 @@ def test_status_is_spelled_as_specified() -> None:
                 "oldestPendingAgeSeconds": 12.3,
                 "state": "running",
                 "reason": None,
+                "paused": False,
                 "workerAlive": True,
+                "lastSyncAt": "2026-11-23T12:30:00.250000Z",
+                "lastErrorAt": "2026-11-22T12:30:00.250000Z",
+                "lastError": "the network is down",
             },
             "summaries": {
                 "pending": 0,
@@ -76,7 +84,11 @@ def test_status_is_spelled_as_specified() -> None:
                 "oldestPendingAgeSeconds": None,
                 "state": "blocked",
                 "reason": "no such table",
+                "paused": False,
                 "workerAlive": True,
+                "lastSyncAt": None,
+                "lastErrorAt": "2026-11-23T12:30:00.250000Z",
+                "lastError": "no such table",
             },
         },
     }
@@ -136,12 +148,12 @@ def test_without_a_database_status_says_what_to_set() -> None:
 def test_a_slow_database_holds_up_nobody_else() -> None:
     released = threading.Event()
 
-    def read(_: Engine, __: Settings) -> Status:
+    def look() -> Status:
         assert released.wait(10), "the event loop stood still"
         return WELL
 
     async def ask() -> tuple[int, int]:
-        transport = httpx.ASGITransport(create_app(settings(), NO_ENGINE, read_status=read))
+        transport = httpx.ASGITransport(create_app(settings(), NO_ENGINE, look=look))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             slow = asyncio.create_task(client.get("/api/bq-sync/status"))
             await asyncio.sleep(0)  # lets it begin

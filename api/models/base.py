@@ -1,0 +1,38 @@
+"""What all of the API's models share: spelling (camelCase, RFC 3339 in UTC), and the types of names and ids."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+GREATEST_ID = 2**63 - 1  # of a BIGINT
+
+# Which tables there are is configuration: the application checks it, and the OpenAPI document lists them.
+TableName = Annotated[str, WithJsonSchema({"$ref": "#/components/schemas/TableName"})]
+ItemId = Annotated[int, Field(ge=1, le=GREATEST_ID)]
+
+
+class Request(BaseModel):
+    """What the API takes. A member that it doesn't know is an error: it might be a misspelled one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class Answer(BaseModel):
+    """What the API gives."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+
+def _whole(text: object) -> object:
+    """In a query all is text; int() would also take '1_000', ' 7' and '٣'."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 20 else text
+
+
+InQuery = BeforeValidator(_whole)  # for whole numbers
+
+
+class TablesRequest(Request):
+    """For some tables; for all where it names none."""
+
+    tables: tuple[TableName, ...] = Field(default_factory=tuple, min_length=1)

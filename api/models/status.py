@@ -1,0 +1,124 @@
+"""GET /status, /health, /activity, and the probes."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from api.login import Role
+from api.models.base import Answer
+from database.activity import Activity
+from database.status import Status, TableStatus
+from operations.health import Health, Level
+
+
+class SessionAnswer(Answer):
+    """What this request may do. `tokens` is false where none is set."""
+
+    role: Role
+    tokens: bool
+
+
+class HealthAnswer(Answer):
+    status: Level
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, health: Health) -> "HealthAnswer":
+        return cls(status=health.level, reasons=health.texts)
+
+
+class QueueStats(Answer):
+    """All tables together."""
+
+    pending: int
+    pending_is_estimate: bool
+    syncing: int
+    completed: int
+    failed: int
+
+
+class TableStats(Answer):
+    pending: int
+    pending_is_estimate: bool
+    synced: int
+    failed: int
+    oldest_pending_age_seconds: float | None
+    state: str
+    reason: str | None
+    paused: bool
+    worker_alive: bool
+    last_sync_at: datetime | None
+    last_error_at: datetime | None
+    last_error: str | None
+
+    @classmethod
+    def of(cls, table: TableStatus) -> "TableStats":
+        age = table.oldest_pending_age_seconds
+        return cls(
+            pending=table.pending.rows,
+            pending_is_estimate=table.pending.is_estimate,
+            synced=table.synced,
+            failed=table.failed.rows,
+            oldest_pending_age_seconds=None if age is None else round(age, 1),
+            state=table.state,
+            reason=table.reason,
+            paused=table.paused,
+            worker_alive=table.owner_alive,
+            last_sync_at=table.last_sync_at,
+            last_error_at=table.last_error_at,
+            last_error=table.last_error,
+        )
+
+
+class StatusAnswer(Answer):
+    """`site_id` is null until a worker has derived it."""
+
+    read_at: datetime
+    site_id: str | None
+    version: str | None
+    enabled: bool
+    queue_stats: QueueStats
+    last_sync_at: datetime | None
+    last_error_at: datetime | None
+    last_error: str | None
+    table_stats: dict[str, TableStats]
+
+    @classmethod
+    def of(cls, status: Status, *, site_id: str | None, version: str | None, enabled: bool) -> "StatusAnswer":
+        pending = status.total(lambda table: table.pending)
+        return cls(
+            read_at=status.read_at,
+            site_id=site_id,
+            version=version,
+            enabled=enabled,
+            queue_stats=QueueStats(
+                pending=pending.rows,
+                pending_is_estimate=pending.is_estimate,
+                syncing=status.total(lambda table: table.syncing).rows,
+                completed=status.total(lambda table: table.completed).rows,
+                failed=status.total(lambda table: table.failed).rows,
+            ),
+            last_sync_at=status.last_sync_at,
+            last_error_at=status.last_error_at,
+            last_error=status.last_error,
+            table_stats={name: TableStats.of(table) for name, table in status.tables.items()},
+        )
+
+
+class ActivityAnswer(Answer):
+    """Rows that reached BigQuery in each minute of the last hour, the oldest first; the last one isn't over."""
+
+    from_: datetime = Field(serialization_alias="from")
+    rows_per_minute: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, activity: Activity) -> "ActivityAnswer":
+        return cls(
+            from_=activity.start,
+            rows_per_minute={table: tuple(rows) for table, rows in activity.rows.items()},
+        )
+
+
+class ProbeAnswer(Answer):
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,126 @@
+"""The OpenAPI 3.1 document, made from the operations as they are declared, so that it can't say anything else."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.login import COOKIE
+from api.models.problem import ProblemAnswer
+from api.operation import Operation
+
+# Of any operation; and of those that take a body, a query, or need a token.
+ALWAYS = (HTTPStatus.MISDIRECTED_REQUEST,)
+OF_BODY = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+OF_QUERY = (HTTPStatus.UNPROCESSABLE_ENTITY,)
+OF_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+Mode = Literal["validation", "serialization"]
+
+
+def document(operations: Sequence[Operation], tables: Sequence[str], version: str | None) -> Mapping[str, Any]:
+    """Of these operations, on a site that carries these tables."""
+    schemas, components = _schemas(operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, schemas, components)
+    components["TableName"] = {"type": "string", "enum": list(tables)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bq-sync",
+            "version": version or "unknown",
+            "description": "Sight and control of bq-sync. docs/api.md says more.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
+        },
+    }
+
+
+def _describe(operation: Operation, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    summary, _, description = (operation.handle.__doc__ or "").partition("\n\n")
+    described: dict[str, Any] = {
+        "operationId": operation.handle.__name__,
+        "summary": summary.strip().rstrip("."),
+        "parameters": [
+            *_parameters("path", operation.place, schemas, components),
+            *_parameters("query", operation.query, schemas, components),
+        ],
+        "responses": _responses(operation, schemas),
+        # Either of them; where no token is set, none is needed.
+        "security": [] if operation.is_open else [{"token": []}, {"cookie": []}, {}],
+    }
+    if description:
+        described["description"] = description.strip()
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": operation.without_body is None,
+            "content": {"application/json": {"schema": schemas[operation.body, "validation"]}},
+        }
+    return described
+
+
+def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    responses: dict[HTTPStatus, dict[str, Any]] = {}
+    for status, model in operation.answers.items():
+        responses[status] = {"description": status.phrase}
+        if model is not None:
+            responses[status]["content"] = {"application/json": {"schema": schemas[model, "serialization"]}}
+        if status is HTTPStatus.ACCEPTED and "command" in getattr(model, "model_fields", {}):
+            location = {"description": "Where to ask what has become of it.", "schema": {"type": "string"}}
+            responses[status]["headers"] = {"Location": location}
+    for status in _problems(operation):
+        response = responses.setdefault(status, {"description": status.phrase})
+        problem = {"schema": schemas[ProblemAnswer, "serialization"]}
+        response.setdefault("content", {})["application/problem+json"] = problem
+    return {str(status.value): responses[status] for status in sorted(responses)}
+
+
+def _problems(operation: Operation) -> set[HTTPStatus]:
+    found = {*ALWAYS, *operation.problems}
+    if operation.body is not None:
+        found.update(OF_BODY)
+    if operation.query is not None:
+        found.update(OF_QUERY)
+    if not operation.is_open:
+        found.update(OF_TOKEN)
+    return found
+
+
+def _parameters(
+    where: str, model: type[BaseModel] | None, schemas: Mapping[Any, Any], components: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    if model is None:
+        return []
+    schema = components[schemas[model, "validation"]["$ref"].rpartition("/")[2]]
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": where, "required": name in required, "schema": each}
+        for name, each in schema["properties"].items()
+    ]
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[Any, Any], dict[str, Any]]:
+    """What refers to each model's schema, and those schemas."""
+    wanted: dict[tuple[type[BaseModel], Mode], None] = {(ProblemAnswer, "serialization"): None}
+    for operation in operations:
+        asked = (operation.body, operation.query, operation.place)
+        wanted.update({(model, "validation"): None for model in asked if model is not None})
+        wanted.update({(model, "serialization"): None for model in operation.answers.values() if model is not None})
+    schemas, definitions = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
+    return schemas, dict(definitions["$defs"])
