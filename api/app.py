@@ -95,7 +95,7 @@ def _describe(operations: tuple[Operation, ...], settings: Settings) -> Callable
     """Answers with the document; it is made when somebody first asks for it."""
 
     def answer(_: Request) -> Response:
-        text = json.dumps(document(operations, tuple(settings.tables), VERSION), ensure_ascii=False)
+        text = json.dumps(document(operations, settings, VERSION), ensure_ascii=False)
         return Response(text, media_type="application/json")
 
     return answer

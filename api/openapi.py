@@ -5,36 +5,43 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from api.login import COOKIE
+from api.login import COOKIE, needs_token
+from api.models.base import TABLE_NAME
 from api.models.problem import ProblemAnswer
 from api.operation import Operation
+from config.settings import Settings
 
-# Of any operation; and of those that take a body, a query, or need a token.
-ALWAYS = (HTTPStatus.MISDIRECTED_REQUEST,)
+# Of any operation; and of those that take a body, or need a token.
+ALWAYS = (HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 OF_BODY = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-OF_QUERY = (HTTPStatus.UNPROCESSABLE_ENTITY,)
-OF_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+OF_TOKEN = (HTTPStatus.UNAUTHORIZED,)
 
 Mode = Literal["validation", "serialization"]
 
 
-def document(operations: Sequence[Operation], tables: Sequence[str], version: str | None) -> Mapping[str, Any]:
-    """Of these operations, on a site that carries these tables."""
+class _Untitled(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's own
+        return False  # a name in other letters tells nothing
+
+
+def document(operations: Sequence[Operation], settings: Settings, version: str | None) -> Mapping[str, Any]:
+    """Of these operations, on a site with these tables, and with tokens or without."""
+    tokens = needs_token(settings)
     schemas, components = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, schemas, components)
-    components["TableName"] = {"type": "string", "enum": list(tables)}
-    return {
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(
+            operation, schemas, components, tokens
+        )
+    written = {
         "openapi": "3.1.0",
         "info": {
             "title": "bq-sync",
@@ -50,9 +57,26 @@ def document(operations: Sequence[Operation], tables: Sequence[str], version: st
             },
         },
     }
+    told: dict[str, Any] = _with_tables(written, tuple(settings.tables))
+    return told
 
 
-def _describe(operation: Operation, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+def _with_tables(node: Any, tables: Sequence[str]) -> Any:
+    """As it is, with the tables' names wherever one is meant."""
+    match node:
+        case dict():
+            told = {key: _with_tables(value, tables) for key, value in node.items()}
+            return told | {"enum": list(tables)} if TABLE_NAME.items() <= node.items() else told
+        case list():
+            return [_with_tables(value, tables) for value in node]
+        case _:
+            return node
+
+
+def _describe(
+    operation: Operation, schemas: Mapping[Any, Any], components: Mapping[str, Any], tokens: bool
+) -> dict[str, Any]:
+    needs_one = tokens and not operation.is_open
     summary, _, description = (operation.handle.__doc__ or "").partition("\n\n")
     described: dict[str, Any] = {
         "operationId": operation.handle.__name__,
@@ -61,9 +85,8 @@ def _describe(operation: Operation, schemas: Mapping[Any, Any], components: Mapp
             *_parameters("path", operation.place, schemas, components),
             *_parameters("query", operation.query, schemas, components),
         ],
-        "responses": _responses(operation, schemas),
-        # Either of them; where no token is set, none is needed.
-        "security": [] if operation.is_open else [{"token": []}, {"cookie": []}, {}],
+        "responses": _responses(operation, schemas, needs_one),
+        "security": [{"token": []}, {"cookie": []}] if needs_one else [],
     }
     if description:
         described["description"] = description.strip()
@@ -75,7 +98,7 @@ def _describe(operation: Operation, schemas: Mapping[Any, Any], components: Mapp
     return described
 
 
-def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+def _responses(operation: Operation, schemas: Mapping[Any, Any], needs_token: bool) -> dict[str, Any]:
     responses: dict[HTTPStatus, dict[str, Any]] = {}
     for status, model in operation.answers.items():
         responses[status] = {"description": status.phrase}
@@ -84,20 +107,18 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         if status is HTTPStatus.ACCEPTED and "command" in getattr(model, "model_fields", {}):
             location = {"description": "Where to ask what has become of it.", "schema": {"type": "string"}}
             responses[status]["headers"] = {"Location": location}
-    for status in _problems(operation):
+    for status in _problems(operation, needs_token):
         response = responses.setdefault(status, {"description": status.phrase})
         problem = {"schema": schemas[ProblemAnswer, "serialization"]}
         response.setdefault("content", {})["application/problem+json"] = problem
     return {str(status.value): responses[status] for status in sorted(responses)}
 
 
-def _problems(operation: Operation) -> set[HTTPStatus]:
+def _problems(operation: Operation, needs_token: bool) -> set[HTTPStatus]:
     found = {*ALWAYS, *operation.problems}
     if operation.body is not None:
         found.update(OF_BODY)
-    if operation.query is not None:
-        found.update(OF_QUERY)
-    if not operation.is_open:
+    if needs_token:
         found.update(OF_TOKEN)
     return found
 
@@ -111,7 +132,7 @@ def _parameters(
     required = schema.get("required", ())
     return [
         {"name": name, "in": where, "required": name in required, "schema": each}
-        for name, each in schema["properties"].items()
+        for name, each in schema.get("properties", {}).items()
     ]
 
 
@@ -122,5 +143,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[Any, Any], dict[s
         asked = (operation.body, operation.query, operation.place)
         wanted.update({(model, "validation"): None for model in asked if model is not None})
         wanted.update({(model, "serialization"): None for model in operation.answers.values() if model is not None})
-    schemas, definitions = models_json_schema(list(wanted), ref_template="#/components/schemas/{model}")
+    schemas, definitions = models_json_schema(
+        list(wanted), ref_template="#/components/schemas/{model}", schema_generator=_Untitled
+    )
     return schemas, dict(definitions["$defs"])

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.body import read_body, read_path, read_query
+from api.models.base import Nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Operation:
     problems: Collection[HTTPStatus] = ()
     body: type[BaseModel] | None = None
     without_body: BaseModel | None = None
-    query: type[BaseModel] | None = None
+    query: type[BaseModel] = Nothing
     place: type[BaseModel] | None = None
     is_open: bool = False
 
@@ -56,16 +57,13 @@ class Operation:
         given: dict[str, BaseModel] = {}
         if self.place is not None:
             given["place"] = read_path(request, self.place)
-        if self.query is not None:
-            given["query"] = read_query(request, self.query)
+        query = read_query(request, self.query)
+        if self.query is not Nothing:
+            given["query"] = query
         if self.body is not None:
             given["body"] = await read_body(request, self.body, self.without_body)
         reply = await self.handle(request, **given)
         return reply.response()
-
-
-class Nothing(BaseModel, extra="forbid"):
-    """A query that takes no parameters."""
 
 
 def routes_of(operations: Sequence[Operation]) -> list[Route]:

@@ -8,7 +8,8 @@ from pydantic.alias_generators import to_camel
 GREATEST_ID = 2**63 - 1  # of a BIGINT
 
 # Which tables there are is configuration: the application checks it, and the OpenAPI document lists them.
-TableName = Annotated[str, WithJsonSchema({"$ref": "#/components/schemas/TableName"})]
+TABLE_NAME = {"type": "string", "format": "table"}
+TableName = Annotated[str, WithJsonSchema(TABLE_NAME)]
 ItemId = Annotated[int, Field(ge=1, le=GREATEST_ID)]
 
 
@@ -18,10 +19,20 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
 
+class Nothing(Request):
+    """A query without any parameters."""
+
+
 class Answer(BaseModel):
     """What the API gives."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 def _whole(text: object) -> object:
