@@ -14,7 +14,7 @@ _MEANINGS = {
     1044: "the user may not use this database: grant it the rights that the README lists",
     1045: "the database refuses user or password: check BQ_SYNC_DATABASE_URL",
     1049: "the database doesn't exist: check BQ_SYNC_DATABASE_URL",
-    1054: "a column is missing in the database: was the table changed? run `bq-sync check`",
+    1054: "a column is missing in the database: run `bq-sync migrate`, or `bq-sync check` where a table was changed",
     1114: "a table of the database is full: is the database's disk full?",
     1142: "the database user lacks a right on a table: grant it the rights that the README lists",
     1143: "the database user lacks a right on a column: grant it the rights that the README lists",
