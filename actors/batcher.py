@@ -166,6 +166,6 @@ class Batcher(PipelineActor):
 
 
 def _since(batch: list[_Waiting]) -> dict[int, float]:
-    step = -(-len(batch) // TIMED_ROWS)
-    timed = ((place, batch[place].found.since) for place in range(0, len(batch), step))
-    return {place: since.timestamp() for place, since in timed if since is not None}
+    timed = [(place, since) for place, waiting in enumerate(batch) if (since := waiting.found.since) is not None]
+    step = 1 + len(timed) // TIMED_ROWS
+    return {place: since.timestamp() for place, since in timed[::step]}

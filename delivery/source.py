@@ -24,7 +24,7 @@ class SourceRow:
     """A source row as it was read: its state, and its values in the order of the mapping's columns, the key first.
 
     `settling`: it is younger than the table's settle_seconds, and is left alone. `since`: what its age column says,
-    with its zone; None where there is none, or it doesn't say.
+    with its zone; None where there is none, where it doesn't say, and of most rows where many are read at once.
     """
 
     state: RowState

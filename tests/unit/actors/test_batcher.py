@@ -252,5 +252,6 @@ def test_some_rows_of_a_large_batch_are_known_by_the_time_since_which_they_wait(
     world.tell(RowsFound((*rows, Found(many, values=(many, "ageless")))))
     outgoing = world.writer.take_one(BatchReady).outgoing
     assert len(outgoing) == many
+    assert 0.9 * TIMED_ROWS < len(outgoing.since) <= TIMED_ROWS
     assert outgoing.since == {place: noon.timestamp() + place for place in range(0, many, 2)}
     assert outgoing.take([1, 4, 2]).since == {1: noon.timestamp() + 4, 2: noon.timestamp() + 2}
