@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install mariadb chromium demo test lint unit chaos
+.PHONY: help install mariadb chromium promtool demo test lint unit chaos
 
 help:
 	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
@@ -39,7 +39,7 @@ chromium:
 demo: install mariadb
 	@$(BIN)/python -m sandbox.demo $(if $(ROWS),--rows $(ROWS)) $(if $(PORT),--port $(PORT))
 
-test: install mariadb chromium lint
+test: install mariadb chromium promtool lint
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: install
