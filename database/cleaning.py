@@ -29,7 +29,7 @@ class Leftovers:
         self._table = table_name
 
     def items(
-        self, connection: Connection, status: ItemStatus, before: datetime, after: int, limit: int
+        self, connection: Connection, status: ItemStatus, before: datetime | None, after: int, limit: int
     ) -> list[ItemToClean]:
         """Of the next `limit` items of that status, those that were made before then."""
         done_at = func.coalesce(queue.c.synced_at, queue.c.created_at)
@@ -57,7 +57,7 @@ class Leftovers:
                 bool(evidence),
             )
             for id_, operation, record_id, made, done, was_sent, evidence in connection.execute(query)
-            if made.replace(tzinfo=UTC) < before
+            if before is None or made.replace(tzinfo=UTC) < before
         ]
 
     def batches(self, connection: Connection, before: datetime, after: int, limit: int) -> list[BatchToClean]:

@@ -133,7 +133,9 @@ class SqlOldRows:
             for id_, at, packed in self._read(query)
         ]
 
-    def items_to_clean(self, status: ItemStatus, before: datetime, after: int, limit: int) -> Sequence[ItemToClean]:
+    def items_to_clean(
+        self, status: ItemStatus, before: datetime | None, after: int, limit: int
+    ) -> Sequence[ItemToClean]:
         with self._reading() as connection:
             return self._leftovers.items(connection, status, before, after, limit)
 

@@ -46,7 +46,8 @@ def unpack(packed: bytes, only: Collection[Key] | None = None) -> SentRows:
     with pa.ipc.open_stream(packed) as reader:
         table, metadata = reader.read_all(), reader.schema.metadata or {}
     if only is not None:
-        table = table.take([place for place, key in enumerate(table.column(0).to_pylist()) if key in only])
+        places = [place for place, key in enumerate(table.column(0).to_pylist()) if key in only]
+        table = table.take(pa.array(places, type=pa.int64()))
     names = tuple(table.schema.names)
     key, *identity, partition = (column.to_pylist() for column in table.columns)
     identities = zip(*identity, strict=True)

@@ -147,8 +147,10 @@ class OldRows(Protocol):
         """Completed batches that ended at `since` or later, by their ids, behind `after`; of their rows those keys."""
         ...
 
-    def items_to_clean(self, status: ItemStatus, before: datetime, after: int, limit: int) -> Sequence[ItemToClean]:
-        """Items of that status that were made before then, by their ids, behind `after`."""
+    def items_to_clean(
+        self, status: ItemStatus, before: datetime | None, after: int, limit: int
+    ) -> Sequence[ItemToClean]:
+        """Items of that status that were made before then (None: whenever), by their ids, behind `after`."""
         ...
 
     def batches_to_clean(self, before: datetime, after: int, limit: int) -> Sequence[BatchToClean]:

@@ -92,7 +92,7 @@ class Retention:
                 self.gentle,
             )
             yield from self._synced(cutoff, confirmation)
-            yield from self._abandoned(cutoff, clocks.earliest)
+            yield from self._abandoned(cutoff)
             for staying in self.rows.staying(cutoff):
                 self.report.refuse(staying.reason, staying.keys, staying.count)
         return clocks.earliest
@@ -141,11 +141,11 @@ class Retention:
 
     # rows that were given up
 
-    def _abandoned(self, cutoff: datetime, now: datetime) -> Steps[None]:
+    def _abandoned(self, cutoff: datetime) -> Steps[None]:
         after = 0
         while True:
             started = self.gentle.start()
-            items = self.rows.items_to_clean(ItemStatus.ABANDONED, now, after, ITEMS_AT_ONCE)
+            items = self.rows.items_to_clean(ItemStatus.ABANDONED, None, after, ITEMS_AT_ONCE)
             page = [entry.queued for entry in items]
             given_up = [queued for queued in page if queued.item.operation == "INSERT"]
             keys = set(self.source.resolve(given_up).values()) if given_up else set()
