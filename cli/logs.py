@@ -1,6 +1,7 @@
 """Logs: one line for each event, for people on a terminal and as JSON elsewhere, on stderr."""
 
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -8,12 +9,21 @@ from collections.abc import Iterator
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import ExcInfo, Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from cli.log_throttle import Summary, Throttle
 
 # Ours are heard from INFO on; the libraries' own (google, grpc, urllib3, alembic, uvicorn ...) from WARNING on.
-OWN = ("actors", "api", "bigquery", "cli", "database", "delivery", "mapping", "migrations", "operations")
+OWN = ("actors", "api", "bigquery", "cli", "database", "delivery", "mapping", "metrics", "migrations", "operations")
 
 log = structlog.get_logger(__name__)
+
+_everywhere: dict[str, str] = {}
+
+
+def bind_everywhere(**values: str) -> None:
+    """Let every line of this process carry these values from now on, whichever thread it comes from."""
+    _everywhere.update(values)
 
 
 def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stderr) -> None:
@@ -21,16 +31,20 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stder
 
     It goes through a handler of the standard library, since that survives a stream that is gone: an actor must not die
     of its log. What ends the process or a thread is sent the same way, rather than printed by Python itself.
+    What repeats is printed once a minute.
     """
     human = stream.isatty() if form == "auto" else form == "human"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_everywhere,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(stream)
+    handler.addFilter(Throttle())
+    handler.addFilter(Summary())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -55,9 +69,14 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO = sys.stder
     threading.excepthook = lambda failed: log.critical("a thread ended by an unforeseen error", exc_info=failed[:3])
 
 
+def _add_everywhere(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {**_everywhere, **event}
+
+
 def _rendering(human: bool, stream: TextIO) -> list[Processor]:
     if human:
-        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_write_error)]
+        colours = stream.isatty() and not os.environ.get("NO_COLOR")
+        return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=_write_error)]
     return [
         structlog.processors.ExceptionRenderer(_without_values),
         structlog.processors.JSONRenderer(ensure_ascii=False),

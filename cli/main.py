@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NoReturn
 
@@ -9,29 +10,35 @@ import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import logs
-from config.settings import Settings, SettingsError, load
+from cli.asking import known, load_settings, some_tables
+from cli.endings import Failed, WrongSettings
+from config.settings import Settings, SettingsError
 from database.failures import explain
 
-WRONG_SETTINGS = 2  # the exit code; also that of a wrong command line
-
-
-class Failed(click.ClickException):
-    """Ends the command with one message and exit code 1."""
-
-    def format_message(self) -> str:
-        return self.message
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"bq-sync: {self.format_message()}", file=file, err=file is None)
-
-
-class WrongSettings(Failed):
-    exit_code = WRONG_SETTINGS
+# What operators do while it runs; each module is loaded when one of its commands is.
+MODULES = {
+    "status": "cli.status",
+    "flush": "cli.control",
+    "pause": "cli.control",
+    "resume": "cli.control",
+    "retention": "cli.control",
+    "failed": "cli.failed",
+    "retry": "cli.failed",
+    "clear-failed": "cli.failed",
+}
 
 
 class Commands(click.Group):
     """Turns what a command raises into a message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *MODULES])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (module := MODULES.get(cmd_name)) is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(module), cmd_name.replace("-", "_"))
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -56,11 +63,18 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Carries rows of MySQL or MariaDB to BigQuery, each exactly once.
 
     Configuration: BQ_SYNC_CONFIG, else config/bq_sync.yaml, else /etc/bq-sync/bq_sync.yaml.
+
+    \b
+    Exit codes, of every command: 0 done, 1 failed, 2 wrong settings or command line.
+    Of some: 3 degraded, 4 unhealthy, 5 still running, 6 no worker took it.
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 @main.command()
@@ -79,7 +93,7 @@ def migrate(history: Literal["send", "skip"] | None, down: bool, yes: bool, sql:
         raise click.UsageError("--yes goes with --down.")
     if down and not (yes or _on_terminal()):
         raise click.UsageError("--down asks whether it is meant: without a terminal say --yes too.")
-    settings = _load()
+    settings = load_settings()
     engine = connect(settings.require_database_url())
     try:
         if sql:
@@ -117,7 +131,7 @@ def init_bigquery() -> None:
     """
     from cli.init_bigquery import run_init
 
-    sys.exit(run_init(_load()))
+    sys.exit(run_init(load_settings()))
 
 
 @main.command()
@@ -130,7 +144,7 @@ def check(in_json: bool, strict: bool) -> None:
     """
     from cli.check import run_check
 
-    sys.exit(run_check(_load(), in_json=in_json, strict=strict))
+    sys.exit(run_check(load_settings(), in_json=in_json, strict=strict))
 
 
 @main.command("test-alert")
@@ -138,32 +152,36 @@ def test_alert() -> None:
     """Send a message to every alert channel, to see whether it arrives. Exit code 1 where one fails."""
     from cli.try_alert import try_alert
 
-    sys.exit(try_alert(_load()))
+    sys.exit(try_alert(load_settings()))
 
 
 @main.command()
-@click.option("--table", "tables", multiple=True, help="Carry only this table; may be repeated. Default: all.")
+@some_tables("Carry only this table")
 @click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")
 def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
     """Carry rows, until stopped."""
     from actors.worker import run_worker
+    from cli.starting import announce, site_known
     from metrics.box import open_box
     from metrics.worker import for_worker
 
-    settings = _load()
-    if unknown := [table for table in tables if table not in settings.tables]:
-        raise click.UsageError(f"No such table: {', '.join(unknown)}. There are {', '.join(settings.tables)}.")
+    settings = load_settings()
+    known(settings, tables)
+    announce("worker", settings)
     instruments = for_worker(open_box(settings, "worker").instruments)
-    _end(run_worker(settings, tables, lookup_first, instruments=instruments))
+    _end(run_worker(settings, tables, lookup_first, instruments=instruments, site_known=site_known))
 
 
 @main.command()
 def api() -> None:
     """Serve the REST API, until stopped."""
     from api.serve import run_api
+    from cli.starting import announce, look_for_site
     from metrics.box import open_box
 
-    settings = _load()
+    settings = load_settings()
+    announce("api", settings)
+    look_for_site(settings)
     sys.exit(run_api(settings, open_box(settings, "api")))
 
 
@@ -173,14 +191,7 @@ def run(lookup_first: bool) -> None:
     """Worker and API in one process, for small boxes."""
     from cli.run import run_both
 
-    _end(run_both(_load(), lookup_first))
-
-
-def _load() -> Settings:
-    """The settings, with logs as they say."""
-    settings = load()
-    logs.configure(settings.log_format)
-    return settings
+    _end(run_both(load_settings(), lookup_first))
 
 
 def _end(code: int) -> NoReturn:

@@ -6,6 +6,7 @@ import threading
 
 from actors.worker import run_worker
 from api.serve import make_server
+from cli.starting import announce, site_known
 from config.settings import Settings
 from metrics.box import open_box
 from metrics.worker import for_worker
@@ -19,6 +20,7 @@ def run_both(settings: Settings, lookup_first: bool) -> int:
     Raises:
         SettingsError: as `api.serve.make_server` and `actors.worker.run_worker`.
     """
+    announce("run", settings)
     box = open_box(settings, "run")
     server = make_server(settings, box)
     server_stop = threading.Thread(target=server.stop, name="api-stop", daemon=True)
@@ -34,8 +36,9 @@ def run_both(settings: Settings, lookup_first: bool) -> int:
             os.kill(os.getpid(), signal.SIGTERM)  # the worker's own way to stop
 
     server.start(ended)
+    instruments = for_worker(box.instruments)
     code = run_worker(
-        settings, lookup_first=lookup_first, stopping=stop_server, instruments=for_worker(box.instruments)
+        settings, lookup_first=lookup_first, stopping=stop_server, instruments=instruments, site_known=site_known
     )
     server_stop.join()
     return 1 if died.is_set() else code

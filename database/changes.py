@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from database.failures import explain
+from database.failures import explain, say_where
 from database.identifiers import quote
 
 Report = Callable[[str], None]
@@ -172,13 +172,15 @@ class ScriptChanges:
 
 def connect(url: URL) -> Engine:
     """An engine for changes: statements commit by themselves and may take their time."""
-    return create_engine(
+    engine = create_engine(
         url,
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": 5},
         hide_parameters=True,
     )
+    say_where(engine)
+    return engine
 
 
 def said_of(error: DBAPIError) -> str:

@@ -29,6 +29,7 @@ def signals_as_they_were() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.logs.configure", lambda _: None)  # it belongs to the whole process
+    monkeypatch.setattr("cli.logs._everywhere", {})
 
 
 def bq_sync(*arguments: str, **environment: str) -> Result:
@@ -68,7 +69,7 @@ def test_without_a_database_each_says_what_to_set(command: list[str]) -> None:
 def test_a_database_that_doesnt_answer_is_one_line_without_password() -> None:
     done = bq_sync("migrate", BQ_SYNC_DATABASE_URL=DATABASE)
     assert done.exit_code == 1
-    assert done.stderr == "bq-sync: the database can't be reached (error 2003)\n"
+    assert done.stderr == "bq-sync: the database at 127.0.0.1:1 can't be reached (connection refused, error 2003)\n"
     assert "hunter2" not in done.output
 
 

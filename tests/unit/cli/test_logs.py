@@ -19,6 +19,7 @@ from cli import logs
 @pytest.fixture(autouse=True)
 def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging belongs to the whole process; other tests have their own."""
+    monkeypatch.setattr("cli.logs._everywhere", {})
     monkeypatch.setattr("sys.excepthook", sys.excepthook)
     monkeypatch.setattr("threading.excepthook", threading.excepthook)
     handlers, level = logging.root.handlers[:], logging.root.level
@@ -56,6 +57,46 @@ def test_ours_and_the_libraries_are_json_lines() -> None:
         "logger": "actors.worker",
     }
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("took 5 s", "warning", "google.auth")
+
+
+def test_every_line_of_every_thread_says_process_and_site() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream)
+    logs.bind_everywhere(process="worker")
+    structlog.get_logger("actors.poller").info("before the site is known")
+    logs.bind_everywhere(site="tokyo-3")
+    for speak in (
+        lambda: structlog.get_logger("actors.poller").info("found"),
+        lambda: logging.getLogger("google.auth").warning("took %d s", 5),
+    ):
+        thread = threading.Thread(target=speak)
+        thread.start()
+        thread.join()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["process"] for line in lines] == ["worker"] * 3
+    assert [line.get("site") for line in lines] == [None, "tokyo-3", "tokyo-3"]
+
+
+def test_a_flood_is_a_line_a_minute() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream)
+    for number in range(10):
+        structlog.get_logger("actors.table_owner").warning("not carrying rows", table="a", reason="down", n=number)
+        structlog.get_logger("actors.sync_marker").info("batch completed", table="a", rows=number)
+        logging.getLogger("urllib3").warning("retrying %d", number)
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
+        "not carrying rows",
+        "batch completed",
+        "retrying 0",
+    ]
+
+
+def test_no_colours_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    logs.configure("human", stream)
+    structlog.get_logger("api.serve").info("the API listens")
+    assert "\x1b" not in stream.getvalue()
 
 
 def test_libraries_are_heard_from_warnings_on_and_ours_from_info_on() -> None:
