@@ -71,7 +71,7 @@ def connect(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
             ["BIGQUERY_EMULATOR_HOST and BQ_SYNC_STORAGE_ENDPOINT: only one is set; set both for an emulator, or none"]
         )
     credentials = AnonymousCredentials() if emulator else _credentials(settings)
-    rest_endpoint = emulator or REST_ENDPOINT
+    rest_endpoint = _url_of(emulator) if emulator else REST_ENDPOINT
     return Clients(
         rest=bigquery.Client(
             project=settings.project_id,
@@ -82,6 +82,11 @@ def connect(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         write=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=_channel(settings, credentials))),
         rest_endpoint=rest_endpoint,
     )
+
+
+def _url_of(emulator: str) -> str:
+    """Other tools name an emulator by host:port alone; the client wants a URL."""
+    return emulator if "://" in emulator else f"http://{emulator}"
 
 
 def _credentials(settings: Settings) -> Credentials:

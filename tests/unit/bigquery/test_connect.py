@@ -16,8 +16,10 @@ def settings(**values: object) -> Settings:
     return Settings.model_validate({"project_id": "p", "dataset_id": "d", "tables": {"logs": table}, **values})
 
 
-def test_an_emulator_needs_no_credentials() -> None:
-    clients = connect(settings(storage_endpoint="127.0.0.1:2", credentials_path="/nowhere.json"), EMULATOR)
+@pytest.mark.parametrize("named", ["http://127.0.0.1:1", "127.0.0.1:1"])
+def test_an_emulator_needs_no_credentials_and_may_be_named_without_a_scheme(named: str) -> None:
+    environment = {"BIGQUERY_EMULATOR_HOST": named}
+    clients = connect(settings(storage_endpoint="127.0.0.1:2", credentials_path="/nowhere.json"), environment)
     assert clients.rest_endpoint == "http://127.0.0.1:1"
     assert clients.rest.project == "p"
     clients.close()
