@@ -339,4 +339,6 @@ const ja = {
   no: "キャンセル",
 };
 
-export const text = { en, ja }[language];
+export const texts = { en, ja };
+
+export const text = texts[language];
