@@ -10,7 +10,6 @@ GREATEST_ID = 2**63 - 1  # of a BIGINT
 # Which tables there are is configuration: the application checks it, and the OpenAPI document lists them.
 TABLE_NAME = {"type": "string", "format": "table"}
 TableName = Annotated[str, WithJsonSchema(TABLE_NAME)]
-ItemId = Annotated[int, Field(ge=1, le=GREATEST_ID)]
 
 
 class Request(BaseModel):
@@ -41,6 +40,14 @@ def _whole(text: object) -> object:
 
 
 InQuery = BeforeValidator(_whole)  # for whole numbers
+
+
+def _without_point(number: object) -> object:
+    """JSON has one kind of numbers: 7.0 is 7, and some languages write it so."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+ItemId = Annotated[int, Field(ge=1, le=GREATEST_ID), BeforeValidator(_without_point)]
 
 
 class TablesRequest(Request):

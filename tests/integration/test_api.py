@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,51 +18,21 @@ from sqlalchemy import Engine, create_engine, text
 from starlette.applications import Starlette
 
 from api.app import create_app
-from database.commands import Command, read_orders
-from database.schema import metadata
 from operations.control import Patience
+from tests.integration.api_worker import TABLES, make_tables, worker
 from tests.unit.api.client import assert_problem, call, settings
 
 pytestmark = pytest.mark.integration
 
 CHECKOUT = Path(__file__).parents[2]
-TABLES = ("logs", "summaries")
-
-
 @pytest.fixture
 def prepared(engine: Engine) -> Engine:
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        for table in TABLES:
-            flag = "synced_to_bq BOOLEAN DEFAULT FALSE, KEY (synced_to_bq)"
-            connection.execute(text(f"CREATE TABLE {table} (id BIGINT AUTO_INCREMENT PRIMARY KEY, {flag})"))
+    make_tables(engine)
     return engine
 
 
 def app(engine: Engine, taken: float = 0.0, done: float = 10.0) -> Starlette:
     return create_app(settings(), engine, patience=Patience(taken, done, look=0.01))
-
-
-@contextmanager
-def worker(engine: Engine, *tables: str, end: Callable[[Command], str | None]) -> Iterator[None]:
-    """Takes the commands to these tables as their owner would, and ends each with that result (None: not at all)."""
-    stopped = threading.Event()
-
-    def work() -> None:
-        turn = text("UPDATE bq_sync_command SET state = :state, result = :result WHERE id = :id")
-        while not stopped.wait(0.01):
-            with engine.begin() as connection:
-                for command in read_orders(connection, tables).commands:
-                    result = end(command)
-                    connection.execute(
-                        turn, {"state": "done" if result else "taken", "result": result, "id": command.id}
-                    )
-
-    with ThreadPoolExecutor(1) as thread:
-        working = thread.submit(work)
-        yield
-        stopped.set()
-        working.result()
 
 
 def states(engine: Engine) -> dict[str, str]:
@@ -156,7 +125,7 @@ def test_a_refused_request_asks_nobody(prepared: Engine) -> None:
 
 @contextmanager
 def bq_sync(command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """The process that a command is; its log is on `stderr`."""
+    """The process that a command is; its log is on `stderr`, from behind the line that says what starts."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from cli.main import main; main()", command],
         env={**os.environ, "BQ_SYNC_API_PORT": "0", "BQ_SYNC_LOG_FORMAT": "json", **environment},
@@ -165,6 +134,7 @@ def bq_sync(command: str, **environment: str) -> Iterator["subprocess.Popen[str]
         cwd=CHECKOUT,
     )
     try:
+        assert logged(process)["process"] == command
         yield process
     finally:
         process.kill()
