@@ -73,6 +73,11 @@ class MemoryTransaction:
         self._fails_at = fails_at
         self._operations = 0
 
+    @property
+    def database(self) -> MemoryDatabase:
+        """As this transaction sees and changes it."""
+        return self._db
+
     # streams
 
     def add_stream(self, name: str) -> int:
