@@ -54,7 +54,7 @@ class TableOwner(SupervisedActor):
     """One per table and process.
 
     Args:
-        grant: makes a lease the table's (`database.ledger.grant`).
+        grant: makes a lease the table's (`database.leases.grant`).
         ledger: writes the table's state and commands; a pipeline has its own.
         open_table: reads catalogue and schema anew, so that a table that was mended is carried again. Raises
             TableBlockedError, DestinationError, SourceError or LedgerError.

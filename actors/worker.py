@@ -34,7 +34,8 @@ from database.commands import Orders, read_orders
 from database.durability import Durability, read_durability
 from database.engine import Engines, connect, connect_for_looking, connect_for_reading, connect_unpooled
 from database.failures import explain
-from database.ledger import SqlLedger, grant
+from database.leases import grant
+from database.ledger import SqlLedger
 from database.locks import Locks
 from database.prepared import lacking
 from database.server import keeps_utc
@@ -140,7 +141,7 @@ class Worker:
         self._locks.close()
 
     def _grant(self, lease: Lease) -> None:
-        """See `database.ledger.grant`. A database of an older version is waited for, like one that doesn't answer."""
+        """See `database.leases.grant`. A database of an older version is waited for, like one that doesn't answer."""
         try:
             with self._engines.read.connect() as connection:
                 missing = lacking(connection)

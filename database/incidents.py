@@ -13,7 +13,7 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.failures import explain
-from database.ledger import begin, grant_site
+from database.leases import begin, grant_site
 from database.schema import incident
 from database.site import site_id
 from delivery.errors import LedgerError

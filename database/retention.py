@@ -13,7 +13,7 @@ from database.delete_rows import RowDeletion
 from database.engine import Engines
 from database.failures import explain
 from database.in_lists import chunks
-from database.ledger import begin
+from database.leases import begin
 from database.old_rows import FALSE, AgeColumns
 from database.referring import delete_triggers, lacks_delete, referring_keys
 from database.schema import batch, queue

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database.commands import CommandKind, CommandState
 from database.engine import Engines
 from database.failures import explain
-from database.ledger import begin
+from database.leases import begin
 from database.schema import command
 from delivery.lease import Lease
 from delivery.source import SourceError

@@ -25,7 +25,7 @@ from config.settings import Settings
 from database.catalogue import read_source_table
 from database.changes import ChangeError, Changes, Report, ScriptChanges, ServerChanges, connect, said_of
 from database.counting import Count, count
-from database.ledger import grant
+from database.leases import grant
 from database.locks import lock_name
 from database.prepared import lacking
 from database.schema import batch, metadata, queue

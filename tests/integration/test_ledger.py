@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 
 from database.durability import Durability, read_durability
 from database.engine import LOCK_WAIT_SECONDS, connect
-from database.ledger import SqlLedger, grant
+from database.leases import grant
+from database.ledger import SqlLedger
 from database.sent_rows import pack, unpack
 from database.site import site_id
 from database.transaction import SqlTransaction

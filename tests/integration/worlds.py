@@ -13,7 +13,8 @@ from database import schema
 from database.catalogue import read_source_table
 from database.commands import set_paused
 from database.engine import connect_unpooled
-from database.ledger import SqlLedger, grant
+from database.leases import grant
+from database.ledger import SqlLedger
 from database.locks import Locks
 from database.sent_rows import unpack
 from database.source import SourceColumns, SqlSource
