@@ -115,6 +115,7 @@ class RetentionActor(PipelineActor):
         last = self._housekeeping.reports.last_finished() if self._last is None else self._last
         self._last = last
         if last is not None and last >= schedule.last(now):
+            self._not_before = self._clock.monotonic()  # whenever it is due, it isn't one that was missed
             return (schedule.next(now) - now).total_seconds()
         if self._not_before is None:
             wait = self._random.uniform(*(FIRST_SECONDS if last is None else MISSED_SECONDS))

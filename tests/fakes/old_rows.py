@@ -114,7 +114,7 @@ class MemoryOldRows:
     # the port
 
     def now(self) -> datetime:
-        return NOW + self.database_ahead
+        return NOW + timedelta(seconds=self.database.clock.now - 1000.0) + self.database_ahead
 
     def obstacles(self) -> Sequence[str]:
         return self.blocked
