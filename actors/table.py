@@ -129,7 +129,10 @@ class OpenedTable:
         for batch in start.appended:
             marker.tell(BatchAppended(batch.id, tuple(RowRef(key) for key in batch.rows.keys)))
         poller.tell(Tick())
-        return Pipeline(poller, batcher, writer, marker, background, self._start_retention(lease, upstream))
+        retention = self._start_retention(lease, upstream)
+        if retention is not None:
+            self.measures.watch_mailbox("RetentionActor", retention.waiting)
+        return Pipeline(poller, batcher, writer, marker, background, retention)
 
     def _start_retention(self, lease: Lease, upstream: Recipient) -> Link | None:
         if self.housekeeping is None:

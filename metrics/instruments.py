@@ -17,7 +17,7 @@ from delivery.ledger import BatchState
 from delivery.settle import Outcome
 from metrics.database_time import measure_statements
 
-ACTORS = ("TableOwner", "Poller", "Batcher", "BqWriter", "SyncMarker")
+ACTORS = ("TableOwner", "Poller", "Batcher", "BqWriter", "SyncMarker", "RetentionActor")
 SENT = "sent"  # the outcome of a row beside those of `Outcome`
 
 # What a series takes in a file, name, labels, help and all; see `sizes`.
@@ -185,7 +185,7 @@ class TableInstruments:
         self._restarts = {actor: of.pipeline_restarts.labels(table, actor) for actor in (*ACTORS, "other")}
         self._deleted, self._refused = (of.retention.labels(table, outcome) for outcome in ("deleted", "refused"))
         self._mailboxes = {actor: of.mailbox.labels(table, actor) for actor in ACTORS}
-        self._waiting: dict[str, Callable[[], int]] = {}
+        self._waiting: dict[str, Callable[[], int]] = dict.fromkeys(ACTORS, int)  # nothing, until it is watched
 
     def batch_ended(self, state: BatchState, rows: int, nbytes: int) -> None:
         self._batches[state].inc()
@@ -214,7 +214,8 @@ class TableInstruments:
         self._refused.inc(refused)
 
     def watch_mailbox(self, actor: str, waiting: Callable[[], int]) -> None:
-        self._waiting[actor] = waiting
+        if actor in self._mailboxes:
+            self._waiting[actor] = waiting
 
     def sample(self) -> None:
         """Look into the mailboxes."""

@@ -42,7 +42,7 @@ def tells(what: Told) -> Ask:
 
 
 def app(ask: Ask | None, patience: float = 4.0) -> Starlette:
-    endpoint = MetricsEndpoint(own_process("api"), settings(), ask, patience)
+    endpoint = MetricsEndpoint(own_process("api"), settings(site_id=""), ask, patience)
     return Starlette(routes=[Route("/metrics", endpoint.answer)])
 
 
