@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -41,7 +42,7 @@ def flush(tables: tuple[str, ...], wait: float) -> None:
     Exit code: 0 done, 5 taken but still running, 6 some table has no worker: nothing of that table was asked for;
     1 where a table is paused, or the database doesn't answer.
     """
-    answer = _ask(tables, lambda engine, chosen: control.flush(engine, chosen, Patience(done=wait)))
+    answer = _ask(tables, partial(control.flush, patience=replace(PATIENCE, done=wait)))
     _end(answer, flush_lines(answer.outcomes))
 
 
@@ -56,7 +57,7 @@ def retention(tables: tuple[str, ...], dry_run: bool, wait: float) -> None:
 
     Exit code: 0 done, 5 taken but still running, 6 some table has no worker, 1 where it ended with a problem.
     """
-    answer = _ask(tables, partial(control.retention, patience=Patience(done=wait), dry_run=dry_run))
+    answer = _ask(tables, partial(control.retention, patience=replace(PATIENCE, done=wait), dry_run=dry_run))
     _end(answer, retention_lines(answer.outcomes))
 
 

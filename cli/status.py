@@ -1,7 +1,7 @@
 """`bq-sync status`: how all tables fare, once or again and again."""
 
 import json
-import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -107,5 +107,5 @@ def _watch(site: Site, seconds: float, in_json: bool) -> Exit:
 
 def _redraw(lines: Sequence[str]) -> None:
     """Over what stands there, line by line: a cleared screen would flicker. What doesn't fit is left out."""
-    shown = lines[: max(1, os.get_terminal_size(sys.stdout.fileno()).lines - 1)]
+    shown = lines[: max(1, shutil.get_terminal_size().lines - 1)]
     click.echo(HOME + "".join(f"{line}{CLEAR_LINE}\n" for line in shown) + CLEAR_BELOW, nl=False)
