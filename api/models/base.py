@@ -36,7 +36,9 @@ class Answer(BaseModel):
 
 def _whole(text: object) -> object:
     """In a query all is text; int() would also take '1_000', ' 7' and '٣'."""
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 20 else text
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ValueError("a whole number is wanted")
+    return text
 
 
 InQuery = BeforeValidator(_whole)  # for whole numbers

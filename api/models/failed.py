@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.models.base import GREATEST_ID, Answer, InQuery, ItemId, Request, TableName
 from database.failed import FailedItem
@@ -60,11 +60,11 @@ class ItemsRequest(Request):
     # Exactly one of them is there. None is ever null; what stands for one that isn't there doesn't matter.
     ids: tuple[ItemId, ...] = Field(default_factory=tuple, min_length=1, max_length=MOST_IDS)
     tables: tuple[TableName, ...] = Field(default_factory=tuple, min_length=1)
-    all: Literal[True] = Field(default_factory=lambda: True)
+    all: Annotated[bool, WithJsonSchema({"const": True})] = Field(default_factory=lambda: True)
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
-        if len(self.model_fields_set) != 1:
+        if len(self.model_fields_set) != 1 or not self.all:
             raise ValueError('it has to be one of {"ids": [...]}, {"tables": [...]} and {"all": true}')
         return self
 

@@ -39,6 +39,8 @@ def worker(engine: Engine, *tables: str, end: Callable[[Command], str | None]) -
 
     with ThreadPoolExecutor(1) as thread:
         working = thread.submit(work)
-        yield
-        stopped.set()
+        try:
+            yield
+        finally:
+            stopped.set()
         working.result()

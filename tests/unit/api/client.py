@@ -27,12 +27,17 @@ def settings(**values: object) -> Settings:
 
 
 def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:
-    """One request, from 127.0.0.1 unless the headers say otherwise."""
+    """One request to the API, from 127.0.0.1 unless the headers say otherwise."""
+    return call_path(app, method, f"/api/bq-sync{path}", **options)
+
+
+def call_path(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:
+    """As `call`, to any path."""
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8322") as client:
-            return await client.request(method, f"/api/bq-sync{path}", **options)
+            return await client.request(method, path, **options)
 
     return asyncio.run(ask())
 
