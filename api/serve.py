@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.protocol import PatientProtocol
 from config.settings import Settings, SettingsError
 from database.engine import connect, connect_for_looking
 from metrics.box import Box
@@ -37,8 +38,8 @@ class ApiServer:
         self._socket = socket.create_server((host, port), family=family)
         config = uvicorn.Config(
             app,
-            http="h11",  # whatever else happens to be installed: what is tested is what runs
-            loop="asyncio",
+            http=PatientProtocol,
+            loop="asyncio",  # whatever else happens to be installed: what is tested is what runs
             lifespan="off",
             ws="none",
             log_config=None,
