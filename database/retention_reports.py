@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from database.failures import explain
 from database.leases import begin
 from database.schema import command
 from delivery.lease import Lease
+from delivery.retention_report import Refusal
 from delivery.source import SourceError
 
 # A report begins with these two (delivery.retention_report).
@@ -57,11 +59,36 @@ class SqlReports:
             connection.execute(taken.values(result=json.dumps(report)))
 
 
-def last_reports(connection: Connection, tables: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The last report of each of these tables that wasn't of a dry run, in one statement; without one it is missing."""
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What the status says of a table's last run of retention.
+
+    Attributes:
+        finished: it went to its end; else `problem` says why not.
+        refused: how many old rows stayed, by the reason (`delivery.retention_report.Refusal`).
+    """
+
+    ended_at: datetime
+    finished: bool
+    problem: str | None = None
+    deleted: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Rows that are marked as synced, but that BigQuery doesn't have as far as anybody knows."""
+        return self.refused.get(Refusal.NOT_IN_BIGQUERY, 0) + self.refused.get(Refusal.NOT_IN_LEDGER, 0)
+
+
+def last_runs(connection: Connection, tables: Collection[str]) -> Mapping[str, LastRun]:
+    """The last run of each of these tables that wasn't a dry one, in one statement; without one it is missing."""
     queries = [select(_last(table, REAL).subquery()) for table in tables]
     rows = connection.execute(union_all(*queries)).all() if queries else []
-    return {row.table_name: json.loads(row.result) for row in rows}
+    return {row.table_name: _run(row.ended_at.replace(tzinfo=UTC), json.loads(row.result)) for row in rows}
+
+
+def _run(ended_at: datetime, report: Mapping[str, Any]) -> LastRun:
+    return LastRun(ended_at, report["finished"], report["problem"], report["deleted"], report["refused"])
 
 
 def last_report_id(table: str) -> Select[Any]:

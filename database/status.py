@@ -17,10 +17,12 @@ from database.findable import UnpreparedError, find_flagged
 from database.flagged import DECIDING, Flagged, count_flagged
 from database.locks import lock_name
 from database.prepared import lacking
+from database.retention_reports import LastRun, last_runs
 from database.schema import table as notes
 from delivery.ledger import ItemStatus
 
 CATALOGUE_SECONDS = 600.0
+RETENTION_SECONDS = 60.0  # how often it is asked for: it runs once a day
 UNPREPARED = "unprepared"  # the state of a table that the database isn't ready for
 
 
@@ -41,6 +43,7 @@ class TableStatus:
         synced: rows sent, a running total.
         oldest_pending_age_seconds: of what is pending; negative where its time lies in the future. None: nothing
             is pending, or its age can't be told. Of many rows, those with the smallest keys are looked at.
+        last_retention: None: it never ran.
     """
 
     state: str
@@ -56,6 +59,7 @@ class TableStatus:
     last_sync_at: datetime | None = None
     last_error_at: datetime | None = None
     last_error: str | None = None
+    last_retention: LastRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class Status:
 class StatusReader:
     """Asks the database in few statements: one, two for the tables together, and one for each of them.
 
-    What the catalogue says is asked anew every CATALOGUE_SECONDS, and as soon as something isn't as it said.
+    What the catalogue says is asked anew every CATALOGUE_SECONDS, and as soon as something isn't as it said; how
+    retention went every RETENTION_SECONDS.
 
     Args:
         engine: `database.engine.connect_for_looking`, so that a table that somebody has locked costs little time.
@@ -111,6 +116,8 @@ class StatusReader:
         self._monotonic = monotonic
         self._asked_at: float | None = None
         self._found: dict[str, Flagged | None] = {}
+        self._retention_asked_at: float | None = None
+        self._retention: Mapping[str, LastRun] = {}
         self._turn = threading.Lock()
 
     def read(self) -> Status:
@@ -135,10 +142,11 @@ class StatusReader:
             return Status(read_at, dict.fromkeys(self._settings.tables, unready), (Problem(problem),))
         noted = {row.table_name: row for row in connection.execute(select(notes))}
         items = count_items(connection, self._found) if self._found else {}
+        retention = self._ask_for_retention(connection)
         tables: dict[str, TableStatus] = {}
         problems: list[Problem] = []
         for name in self._settings.tables:
-            status = replace(_noted(noted.get(name)), owner_alive=name in owners)
+            status = replace(_noted(noted.get(name)), owner_alive=name in owners, last_retention=retention.get(name))
             if (lack := unprepared.get(name)) is None:
                 status, lack = self._read_table(connection, name, items[name], read_at, status)
             else:
@@ -159,6 +167,12 @@ class StatusReader:
         self._found = {name: flagged for name, flagged in found.items() if not isinstance(flagged, UnpreparedError)}
         self._asked_at = None if unprepared else now
         return [], unprepared
+
+    def _ask_for_retention(self, connection: Connection) -> Mapping[str, LastRun]:
+        now = self._monotonic()
+        if self._retention_asked_at is None or now - self._retention_asked_at >= RETENTION_SECONDS:
+            self._retention, self._retention_asked_at = last_runs(connection, self._settings.tables), now
+        return self._retention
 
     def _read_table(
         self, connection: Connection, name: str, items: Items, now: datetime, noted: TableStatus

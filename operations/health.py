@@ -36,6 +36,8 @@ class Kind(StrEnum):
     OLD = "oldest_pending"
     FUTURE = "future"  # rows from the future
     CLOCKS = "clocks"
+    UNCONFIRMED = "unconfirmed"  # rows that are marked as synced, but that BigQuery doesn't have
+    RETENTION = "retention"  # old rows aren't deleted
     DISABLED = "disabled"
 
     @property
@@ -139,6 +141,7 @@ def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
             *(_reason(problem, status) for problem in status.problems),
             *_reasons_to_act(status, thresholds),
             *_reasons_to_watch(status, thresholds),
+            *_retention_reasons(status),
             *_clock_reasons(status, now),
         )
     )
@@ -176,6 +179,18 @@ def _reasons_to_watch(status: Status, thresholds: Thresholds) -> Iterator[Reason
             limit, cause = _duration(thresholds.oldest_pending_seconds), _cause(table)
             text = f"{name}: the oldest pending row is {_duration(age)} old (limit: {limit}){cause}"
             yield Reason(Kind.OLD, text, (name,))
+
+
+def _retention_reasons(status: Status) -> Iterator[Reason]:
+    for name, table in status.tables.items():
+        run = table.last_retention
+        if run is not None and run.unconfirmed:
+            text = (
+                f"{name}: {run.unconfirmed:,} old rows are marked as sent, but aren't found in BigQuery: they stay here"
+            )
+            yield Reason(Kind.UNCONFIRMED, text, (name,))
+        if run is not None and run.problem is not None:
+            yield Reason(Kind.RETENTION, f"{name}: old rows aren't deleted: {run.problem}", (name,))
 
 
 def _clock_reasons(status: Status, now: datetime) -> Iterator[Reason]:

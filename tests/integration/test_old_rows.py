@@ -18,7 +18,7 @@ from database.ledger import SqlLedger
 from database.locks import Locks
 from database.old_rows import AgeColumns
 from database.retention import SqlOldRows
-from database.retention_reports import SqlReports, last_reports
+from database.retention_reports import SqlReports, last_runs
 from database.source import SourceColumns
 from delivery.errors import LeaseLost
 from delivery.lease import Lease, new_token
@@ -341,7 +341,8 @@ def test_the_last_report_stays(make_world: MakeWorld) -> None:
     world = make_world(create())
     reports = SqlReports(world.engines, "logs")
     assert reports.last_finished() is None
-    assert last_reports(world.engine.connect(), ["logs", "others"]) == {}
+    with world.engine.connect() as connection:
+        assert last_runs(connection, ["logs", "others"]) == {}
     now = datetime.now(UTC)
 
     def keep(*, dry_run: bool = False, problem: str | None = None) -> None:
@@ -356,7 +357,7 @@ def test_the_last_report_stays(make_world: MakeWorld) -> None:
     assert last is not None
     assert timedelta(days=39) < now - last < timedelta(days=41)
     with world.engine.connect() as connection:
-        assert last_reports(connection, ["logs", "others"])["logs"]["problem"] == "BigQuery can't be reached"
+        assert last_runs(connection, ["logs", "others"])["logs"].problem == "BigQuery can't be reached"
     world.run(
         "INSERT INTO bq_sync_command (table_name, kind, state, ended_at)"
         " VALUES ('logs', 'flush', 'done', UTC_TIMESTAMP() - INTERVAL 40 DAY)"
