@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, literal_column, select, table, text
 from sqlalchemy.sql import quoted_name
 
+from database.identifiers import quote
 from mapping.schema import SourceColumn, SourceTable
 
 COUNTED_ROWS = 10_000  # more are estimated
@@ -35,32 +36,22 @@ WHERE event_object_schema = DATABASE() AND event_object_table = :name AND event_
 ORDER BY trigger_name
 """
 
-# MariaDB names a column's constraint after the column, so that only the table tells two of them apart.
-_CHECKS_MARIADB = """
-SELECT check_clause AS clause FROM information_schema.check_constraints
-WHERE constraint_schema = DATABASE() AND table_name = :name
-"""
-
-# MySQL's view has no table, but its constraint names are unique within the database.
-_CHECKS_MYSQL = """
-SELECT c.check_clause AS clause
-FROM information_schema.check_constraints c JOIN information_schema.table_constraints t
-  ON t.constraint_schema = c.constraint_schema AND t.constraint_name = c.constraint_name
-WHERE t.table_schema = DATABASE() AND t.table_name = :name
-"""
-
 _SIZE = """
 SELECT COALESCE(table_rows, 0) AS table_rows, COALESCE(data_length, 0) AS data_length FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_name = :name
 """
 
-_JSON_CHECK = re.compile(r"\(?json_valid\(`(?P<column>[^`]+)`\)\)?", re.IGNORECASE)
+# At the end of a line of SHOW CREATE TABLE; MySQL writes behind one that isn't enforced that it isn't.
+_JSON_CHECK = re.compile(r"CHECK \(\(?json_valid\(`(?P<column>[^`]+)`\)\)?\),?$", re.IGNORECASE | re.MULTILINE)
 
 
 def read_source_table(connection: Connection, name: str) -> SourceTable | None:
     """The table in the connection's database; None where there is no such table (or no right to see it).
 
     A view's `engine` is VIEW. Triggers are only seen with the right TRIGGER on the table.
+
+    Raises:
+        SQLAlchemyError: also where the user may read some of its columns, but not the table.
     """
     engine = connection.scalar(text(_ENGINE), {"name": name})
     if engine is None:
@@ -70,7 +61,7 @@ def read_source_table(connection: Connection, name: str) -> SourceTable | None:
         # MySQL has indexes on expressions, whose column is NULL.
         indexes[row.name] = (*indexes.get(row.name, ()), row.column_name or "")
     primary_key = indexes.pop("PRIMARY", ())
-    json_columns = _json_columns(connection, name)
+    json_columns = frozenset() if engine == "VIEW" else _json_columns(connection, name)
     return SourceTable(
         name=name,
         engine=engine,
@@ -128,7 +119,10 @@ def _column(row: Row[Any], json_columns: frozenset[str]) -> SourceColumn:
 
 
 def _json_columns(connection: Connection, name: str) -> frozenset[str]:
-    """The columns that a constraint keeps valid JSON: MariaDB's JSON type is LONGTEXT with such a constraint."""
-    checks = _CHECKS_MARIADB if connection.dialect.is_mariadb else _CHECKS_MYSQL  # type: ignore[attr-defined]  # MySQL's dialect
-    matches = (_JSON_CHECK.fullmatch(row.clause) for row in _rows(connection, checks, name))
-    return frozenset(match["column"] for match in matches if match)
+    """The columns that a constraint keeps valid JSON: MariaDB's JSON type is LONGTEXT with such a constraint.
+
+    MariaDB's view of constraints shows them to nobody whose rights are on tables alone, and such a user would have JSON
+    carried as text; SHOW CREATE TABLE shows them to all who may read the table.
+    """
+    ((_, created),) = connection.execute(text(f"SHOW CREATE TABLE {quote(name)}".replace(":", "\\:")))
+    return frozenset(match["column"] for match in _JSON_CHECK.finditer(created))

@@ -4,7 +4,9 @@ import pytest
 from sqlalchemy import Engine
 
 from database.catalogue import COUNTED_ROWS, read_source_table, table_size
+from database.engine import connect
 from mapping.schema import SourceTable
+from sandbox.mariadb import MariaDB
 from tests.integration.migrating import run
 
 pytestmark = pytest.mark.integration
@@ -115,3 +117,22 @@ def test_small_tables_are_counted_and_large_ones_estimated(engine: Engine) -> No
     assert size.rows > COUNTED_ROWS
     assert size.rows_are_estimated
     assert str(size).startswith("about 10,")
+
+
+def test_json_is_seen_by_a_user_who_has_rights_on_the_table_alone(
+    mariadb: MariaDB, engine: Engine, database_url: str
+) -> None:
+    run(engine, "CREATE TABLE kept (id INT PRIMARY KEY, detail JSON, note TEXT COMMENT 'CHECK (json_valid(`note`))')")
+    database = database_url.rpartition("/")[2]
+    user = f"u_{database[-12:]}"
+    account = f"'{user}'@'127.0.0.1'"
+    mariadb.execute(
+        f"CREATE USER {account} IDENTIFIED BY 'pw'", f"GRANT SELECT, UPDATE ON `{database}`.kept TO {account}"
+    )
+    least = connect(mariadb.url(database, user=user, password="pw"))
+    try:
+        columns = described(least, "kept").columns
+    finally:
+        least.dispose()
+        mariadb.execute(f"DROP USER {account}")
+    assert {name for name in columns if columns[name].holds_json} == {"detail"}
