@@ -8,6 +8,7 @@ from pydantic import Field
 from api.login import Role
 from api.models.base import Answer
 from database.activity import Activity
+from database.retention_reports import LastRun
 from database.status import Status, TableStatus
 from operations.health import Health, Level
 
@@ -38,6 +39,26 @@ class QueueStats(Answer):
     failed: int
 
 
+class RetentionStats(Answer):
+    """How a table's last run of retention went, dry runs left out. `refused`: how many rows stayed, by the reason."""
+
+    ended_at: datetime
+    finished: bool
+    problem: str | None
+    deleted: int
+    refused: dict[str, int]
+
+    @classmethod
+    def of(cls, run: LastRun) -> "RetentionStats":
+        return cls(
+            ended_at=run.ended_at,
+            finished=run.finished,
+            problem=run.problem,
+            deleted=run.deleted,
+            refused=dict(run.refused),
+        )
+
+
 class TableStats(Answer):
     pending: int
     pending_is_estimate: bool
@@ -51,6 +72,7 @@ class TableStats(Answer):
     last_sync_at: datetime | None
     last_error_at: datetime | None
     last_error: str | None
+    last_retention: RetentionStats | None
 
     @classmethod
     def of(cls, table: TableStatus) -> "TableStats":
@@ -68,6 +90,7 @@ class TableStats(Answer):
             last_sync_at=table.last_sync_at,
             last_error_at=table.last_error_at,
             last_error=table.last_error,
+            last_retention=None if table.last_retention is None else RetentionStats.of(table.last_retention),
         )
 
 

@@ -75,6 +75,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "lastSyncAt": "2026-11-23T12:30:00.250000Z",
                 "lastErrorAt": "2026-11-22T12:30:00.250000Z",
                 "lastError": "the network is down",
+                "lastRetention": None,
             },
             "summaries": {
                 "pending": 0,
@@ -89,6 +90,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "lastSyncAt": None,
                 "lastErrorAt": "2026-11-23T12:30:00.250000Z",
                 "lastError": "no such table",
+                "lastRetention": None,
             },
         },
     }
