@@ -27,7 +27,7 @@ tar -C "$source" --exclude=./.git --exclude=./.venv --exclude=build --exclude='*
 
 # Wheels alone, since a box has no compiler, of the versions that the tests ran with.
 "$home/bin/python" -c 'import pip' 2> /dev/null || "$python" -m venv --clear "$home"
-"$home/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+"$home/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
     --constraint "$source/constraints.txt" "$build/enqueuer" "$build"
 
 settings=$root/etc/bq-sync
