@@ -17,7 +17,7 @@ LOCK_WAIT_SECONDS = 3
 LOOKING_WAIT_SECONDS = 1  # the least that MySQL knows
 
 # Connections that only read hold nothing that anybody waits for; made anew less often, they cost an idle database less.
-READING_SECONDS = 120
+READING_SECONDS = 1200
 
 
 @dataclass(frozen=True, slots=True)
