@@ -4,7 +4,6 @@ import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -19,6 +18,7 @@ from config.settings import Settings
 from metrics.box import Box
 from metrics.from_status import Told, collect_told, collect_unanswered
 from metrics.processes import collect_processes
+from operations.version import program_version
 
 DATABASE_SECONDS = 4.0  # of the 10 s that Prometheus gives a scrape where nothing else is set
 
@@ -36,7 +36,7 @@ class MetricsEndpoint:
     def __init__(self, box: Box, settings: Settings, ask: Ask | None, patience: float = DATABASE_SECONDS) -> None:
         self._box = box
         self._settings = settings
-        self._version = _version()
+        self._version = program_version() or "unknown"
         self._ask = ask
         self._patience = patience
         self._asked: asyncio.Task[Told | None] | None = None
@@ -88,13 +88,6 @@ class MetricsEndpoint:
         yield from self._box.processes.collect()
         enabled = self._settings.enabled
         yield from collect_unanswered(enabled=enabled) if told is None else collect_told(told)
-
-
-def _version() -> str:
-    try:
-        return version("bq-sync")
-    except PackageNotFoundError:
-        return "unknown"  # a checkout that isn't installed
 
 
 class _Collected(Collector):

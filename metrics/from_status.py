@@ -43,7 +43,8 @@ def collect_told(told: Told) -> Iterable[Metric]:
     offset = (told.now - status.read_at).total_seconds()
     yield _single("bq_sync_database_clock_offset_seconds", "This machine's clock minus the database's.", offset)
     yield _levels(told.health)
-    yield _single("bq_sync_incidents_open", "Incidents that haven't cleared.", told.scraped.open_incidents)
+    if told.scraped.open_incidents is not None:
+        yield _single("bq_sync_incidents_open", "Incidents that haven't cleared.", told.scraped.open_incidents)
     holders = InfoMetricFamily(
         "bq_sync_table_worker", "From which host the worker that owns the table is connected.", labels=("table",)
     )

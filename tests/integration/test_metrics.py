@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import Engine
 
+from api.app import create_app
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.integration.metrics_site import Box, running_box
 from tests.integration.promtool import needs_promtool, promtool
-from tests.unit.metrics.measuring import Samples, value
+from tests.unit.api.client import settings
+from tests.unit.metrics.asking import get
+from tests.unit.metrics.measuring import Samples, parse, value
 
 pytestmark = pytest.mark.integration
 
@@ -105,6 +109,13 @@ def test_the_dashboard_shows_what_there_is(exposed: set[str]) -> None:
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     assert all(panel["description"] for panel in panels)
+
+
+def test_a_database_that_isnt_prepared_is_up(engine: Engine) -> None:
+    answer = get(create_app(settings(), engine))
+    samples = parse(answer.text)
+    assert value(samples, "bq_sync_database_up") == 1
+    assert value(samples, "bq_sync_table_state", table="logs", state="unprepared") == 1
 
 
 @needs_promtool
