@@ -24,6 +24,7 @@ from operations.check_alerts import check_alerts, check_heartbeat
 from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
 from operations.check_database import check_database
 from operations.check_queue import check_queue, check_unconfigured
+from operations.check_retention import check_retention
 from operations.check_source import check_source, judge_columns
 from operations.findings import Doing, Finding, Level, Report, error, ok, warning
 
@@ -143,6 +144,8 @@ def _check_table(
     if database is not None:
         doing(f"reading {name}")
         source = yield from check_source(database[0], name, settings, database[1])
+        if source is not None:
+            yield from check_retention(database[0], name, settings, database[1])
     if side is not None:
         destination = yield from check_destination(side, name)
     if source is not None and destination is not None:
