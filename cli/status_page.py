@@ -20,7 +20,7 @@ COLUMNS = (
     Column("OLDEST", right=True),
     Column("FAILED", right=True),
     Column("SENT", right=True),
-    Column("LAST SYNC", right=True),
+    Column("LAST SYNC"),
 )
 
 
@@ -38,7 +38,7 @@ def page(sight: Sight) -> Iterator[str]:
     yield click.style(titles, bold=True)
     for row, table in zip(rows, sight.status.tables.values(), strict=True):
         yield row
-        yield from _details(table, sight.status)
+        yield from _details(table, sight)
 
 
 def _row(name: str, table: TableStatus, status: Status) -> tuple[str, ...]:
@@ -67,13 +67,14 @@ def _state(table: TableStatus) -> str:
     return click.style(table.state, fg=colour) if colour else table.state
 
 
-def _details(table: TableStatus, status: Status) -> Iterator[str]:
-    """Why it isn't running; and the last error, which may be over."""
-    troubled = table.state == UNPREPARED or table.owner_alive
-    if table.reason and troubled:
-        yield from wrapped(printable(table.reason), "    ")
+def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
+    """Why it isn't running, unless that is said on top; and the last error, which may be over."""
+    assert sight.status is not None
+    reason = table.reason if table.owner_alive else None
+    if reason and not any(reason in text for text in sight.health.texts):
+        yield from wrapped(printable(reason), "    ")
     if table.last_error and table.last_error_at and table.last_error != table.reason:
-        ago = max(0.0, (status.read_at - table.last_error_at).total_seconds())
+        ago = max(0.0, (sight.status.read_at - table.last_error_at).total_seconds())
         if ago < ERROR_SECONDS:
             yield from wrapped(printable(f"last error, {age(ago)} ago: {table.last_error}"), "    ")
 

@@ -80,8 +80,16 @@ def test_reasons_stand_on_top_and_beside_their_table(bq_sync: CommandLine, prepa
         "  1,500 rows pending, more than 1,000",
     ]
     assert row(done.stdout, "logs")[:3] == ["logs", "blocked", "1,500"]
-    assert "    BigQuery refuses the column x: fix the mapping" in lines
     assert row(done.stdout, "summaries")[:2] == ["summaries", "paused"]
+    assert lines[4:] == lines[-3:]  # what is said on top isn't said again
+
+
+def test_why_a_table_waits_stands_below_it(bq_sync: CommandLine, prepared: Engine) -> None:
+    note(prepared, "logs", "waiting", "BigQuery can't be reached")
+    with owned(prepared, "logs", "summaries"):
+        lines = bq_sync("status").stdout.splitlines()
+    assert lines[0].startswith("healthy")
+    assert lines[4] == "    BigQuery can't be reached"
 
 
 def test_what_waits_is_about_so_much_and_degraded_has_a_code_of_its_own(bq_sync: CommandLine, prepared: Engine) -> None:
