@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -54,14 +55,15 @@ def test_a_shell_understands_the_scripts(script: str) -> None:
 NAMED = re.compile(r"(?:^ *|[/`]|exec )bq-sync[@ ]([a-z][a-z-]*)((?: --[a-z-]+)*)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("file", ["Procfile", "README.md", "docs/deploy.md"])
+@pytest.mark.parametrize("file", ["Procfile", "README.md", "docs/commands.md", "docs/deploy.md"])
 def test_every_command_that_is_named_exists(file: str) -> None:
     named = NAMED.findall((CHECKOUT / file).read_text())
     assert {"api", "worker"} <= {command for command, _ in named}
-    for command, options in named:
-        assert command in main.commands
-        known = {option for parameter in main.commands[command].params for option in parameter.opts}
-        assert known.issuperset(options.split()), f"{command}{options}"
+    for name, options in named:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None, name
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert known.issuperset(options.split()), f"{name}{options}"
 
 
 def test_containers_run_commands_that_exist() -> None:
