@@ -126,7 +126,7 @@ def test_a_user_with_the_least_rights(variables: dict[str, str], engine: Engine,
     database = name_of(engine)
     grants = [
         *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.{table}" for table in metadata.tables),
-        f"GRANT SELECT, UPDATE (synced_to_bq) ON `{database}`.detection_logs",
+        f"GRANT SELECT, DELETE, UPDATE (synced_to_bq) ON `{database}`.detection_logs",
         f"GRANT SELECT, UPDATE (synced_to_bq) ON `{database}`.ai_summary_cache",
         f"GRANT SELECT, UPDATE (confidence) ON `{database}`.is21_logs",
     ]
