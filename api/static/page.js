@@ -32,8 +32,11 @@ class Dashboard {
     document.addEventListener("visibilitychange", () => document.hidden || this.look());
     document.addEventListener("changed", () => this.look());
     byId("logout").onclick = async () => {
-      await logout();
-      location.reload();
+      try {
+        await logout();
+      } finally {
+        location.reload(); // which shows whether it was done
+      }
     };
     this.look();
   }
