@@ -19,9 +19,9 @@ from delivery.errors import DestinationError, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
 from operations.health import Health, Level, Sight
 
-LOOK_SECONDS = 30.0
-STANDBY_SECONDS = 15.0
-GIVE_WAY_SECONDS = 60.0  # long enough for a standby to take the lock
+LOOK_SECONDS = 60.0
+STANDBY_SECONDS = 30.0
+GIVE_WAY_SECONDS = 90.0  # long enough for one that stands by to take the lock
 HEARTBEAT_SECONDS = 3600.0
 
 
