@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -15,25 +15,7 @@ from sqlalchemy.exc import StatementError
 
 from cli import logs
 
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logging belongs to the whole process; other tests have their own."""
-    monkeypatch.setattr("cli.logs._everywhere", {})
-    monkeypatch.setattr("sys.excepthook", sys.excepthook)
-    monkeypatch.setattr("threading.excepthook", threading.excepthook)
-    handlers, level = logging.root.handlers[:], logging.root.level
-    google = logging.getLogger("google")
-    google_level, google_propagates = google.level, google.propagate
-    yield
-    google.setLevel(google_level)
-    google.propagate = google_propagates
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    logging.captureWarnings(False)
-    for package in logs.OWN:
-        logging.getLogger(package).setLevel(logging.NOTSET)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
 class Terminal(io.StringIO):
