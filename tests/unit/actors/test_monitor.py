@@ -284,6 +284,17 @@ def test_who_stands_by_takes_over(process: Process, database: Database) -> None:
     assert len(process.run(STANDBY_SECONDS + TELLS)) == 1
 
 
+def test_who_was_taken_over_leaves_what_is_untold_to_the_other(process: Process, database: Database) -> None:
+    process.channels = [False]
+    process.sight = FAILED
+    process.run(TELLS)
+    process.lose()
+    database.holder = 2
+    process.run(LOOK_SECONDS)
+    process.channels = [True]
+    assert process.run(3600) == []
+
+
 def test_who_was_taken_over_unawares_changes_nothing(process: Process, database: Database) -> None:
     process.run(60)
     database.token, database.holder = "another's", 2
