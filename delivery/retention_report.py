@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from delivery.rows import Key
@@ -97,4 +97,4 @@ class Report:
 
 
 def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
