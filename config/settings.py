@@ -305,7 +305,9 @@ class Settings(_Strict):
         """Whether Apprise knows the service is a matter of `check`: it takes long to ask."""
         form = re.compile(r"[A-Za-z0-9+.-]+://.")
         if wrong := [str(place) for place, url in enumerate(urls, 1) if not form.match(url.get_secret_value())]:
-            raise ValueError(f"number {', '.join(wrong)} is no Apprise URL: write service://..., such as ntfys://host/topic")
+            raise ValueError(
+                f"number {', '.join(wrong)} is no Apprise URL: write service://..., such as ntfys://host/topic"
+            )
         return urls
 
     @field_validator("api_token", "api_read_token")

@@ -25,6 +25,8 @@ from tests.unit.api.client import assert_problem, call, settings
 pytestmark = pytest.mark.integration
 
 CHECKOUT = Path(__file__).parents[2]
+
+
 @pytest.fixture
 def prepared(engine: Engine) -> Engine:
     make_tables(engine)
