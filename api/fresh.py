@@ -1,5 +1,6 @@
 """One look at the database for all who ask within a second."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -15,8 +16,9 @@ Read = TypeVar("Read")
 class Fresh(Generic[Read]):
     """What `read` returns, or raises, called on a thread: once at a time, and at most once in `seconds`.
 
-    However slow it is, one thread is all that it holds; who asks meanwhile gets the same answer. An error is kept no
-    longer than an answer.
+    However slow it is, one thread is all that it holds; who asks meanwhile gets the same answer. Nobody waits for a new
+    one as long as the last isn't twice as old as that: so where many ask, nearly all are answered at once. An error is
+    kept no longer than an answer.
     """
 
     def __init__(
@@ -30,15 +32,26 @@ class Fresh(Generic[Read]):
         self._last: Read | None = None
         self._error: Exception | None = None
         self._read_at: float | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def get(self) -> Read:
         """The last answer where it is fresh, else a new one."""
-        async with self._turn:
-            if self._read_at is None or self._clock() - self._read_at >= self._seconds:
-                await run_sync(self._read_now, limiter=self._threads)
+        age = self._age()
+        if age >= 2 * self._seconds:
+            await self._renew()
+        elif age >= self._seconds and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.create_task(self._renew())
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._last  # type: ignore[return-value]  # read without an error, so it is one
+
+    async def _renew(self) -> None:
+        async with self._turn:
+            if self._age() >= self._seconds:
+                await run_sync(self._read_now, limiter=self._threads)
+
+    def _age(self) -> float:
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
 
     def _read_now(self) -> None:
         try:

@@ -54,11 +54,27 @@ def test_an_answer_is_good_for_a_second(fresh: Fresh[int], clock: Clock) -> None
         answers = [await fresh.get()]
         clock.now += 0.9
         answers.append(await fresh.get())
-        clock.now += 0.1
+        clock.now += 1.1
         answers.append(await fresh.get())
         return answers
 
     assert asyncio.run(ask()) == [1, 1, 2]
+
+
+def test_while_many_ask_nobody_waits_for_the_next_answer(fresh: Fresh[int], reading: Reading, clock: Clock) -> None:
+    async def ask() -> list[int]:
+        answers = [await fresh.get()]
+        reading.released.clear()
+        clock.now += 1.1
+        answers += [await fresh.get() for _ in range(3)]
+        while reading.count < 2:
+            await asyncio.sleep(0)
+        reading.released.set()
+        while (answer := await fresh.get()) == 1:
+            await asyncio.sleep(0)
+        return [*answers, answer]
+
+    assert asyncio.run(ask()) == [1, 1, 1, 1, 2]
 
 
 def test_however_many_ask_and_however_slow_it_is_one_thread_reads_once(fresh: Fresh[int], reading: Reading) -> None:
@@ -83,7 +99,7 @@ def test_an_error_is_told_to_all_and_kept_no_longer(fresh: Fresh[int], reading: 
             with pytest.raises(ValueError, match="away"):
                 await fresh.get()
         reading.error = None
-        clock.now += 1
+        clock.now += 2
         return await fresh.get()
 
     assert asyncio.run(ask()) == 2
