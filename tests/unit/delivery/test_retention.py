@@ -221,9 +221,10 @@ def test_only_what_was_completed_counts(world: World, state: BatchState) -> None
 
 def test_a_batch_from_before_the_row_is_no_proof(world: World) -> None:
     world.rows.add(1)
-    world.rows.unreadable = {1}
-    world.rows.add_batch(sent(1), ended=old(92))
-    world.bigquery.hold(sent(1))
+    world.rows.add(2, age=old(200))
+    world.rows.unreadable = {1, 2}
+    world.rows.add_batch(sent(1), sent(2), ended=old(92))
+    world.bigquery.hold(sent(1), sent(2))
     world.run()
     assert world.left == {1}
 
