@@ -114,7 +114,7 @@ def _run(
         parts.callback(child.terminate)
         child.start()
 
-    print(f"bq-sync's API: http://{settings.api_host}:{settings.api_port}/api/bq-sync/status", flush=True)
+    print(f"dashboard: http://{settings.api_host}:{settings.api_port}/ (API: /api/bq-sync/status)", flush=True)
     print(f"logs: {directory}", flush=True)
     client = emulator.client()
     parts.callback(client.close)
