@@ -10,7 +10,7 @@ from actors.background import Background
 from actors.messages import AlertsSent, HeartbeatSent, LeaseGone, Tick
 from actors.owned import Locks
 from actors.parts import Clock, Scheduler, SupervisedActor
-from alerts.incidents import Incidents, Moment, News, kind_of
+from alerts.incidents import Incidents, Moment, News, level_of
 from alerts.message import Message, Site, compose
 from alerts.outbox import Outbox
 from database.incidents import SITE, Incident
@@ -156,13 +156,12 @@ class Monitor(SupervisedActor):
 
     def _tell(self, news: Sequence[News]) -> None:
         for text, each in {each.incident.description: each for each in news}.items():
+            kind = each.incident.name.partition(":")[0]
             if each.is_over:
-                self._log.info("an incident is over", incident=each.incident.name, reason=text)
+                self._log.info("an incident is over", incident=kind, reason=text)
             else:
-                kind = kind_of(each.incident)
-                severe = kind is None or kind.level is Level.UNHEALTHY
-                log = self._log.error if severe else self._log.warning
-                log("an incident has begun", incident=each.incident.name, reason=text)
+                log = self._log.error if level_of(each.incident) is Level.UNHEALTHY else self._log.warning
+                log("an incident has begun", incident=kind, reason=text)
         if self._post_thread is None:
             self._incidents.told(news, self._wall())  # the log is all there is
         else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from database.incidents import Incident
-from operations.health import Health, Kind
+from operations.health import Health, Kind, Level
 
 OPEN_SECONDS = 60.0  # so long something has been wrong: a restart is over by then
 CLEAR_SECONDS = 300.0  # so long all has been well: what comes and goes is one incident
@@ -41,6 +41,11 @@ def kind_of(incident: Incident) -> Kind | None:
     """None: another version's, which this one doesn't know."""
     kind = incident.name.partition(":")[0]
     return Kind(kind) if kind in set(Kind) else None
+
+
+def level_of(incident: Incident) -> Level:
+    kind = kind_of(incident)
+    return Level.UNHEALTHY if kind is None else kind.level
 
 
 class Incidents:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from alerts.incidents import News, kind_of
+from alerts.incidents import News, kind_of, level_of
 from database.incidents import Incident
 from operations.health import Kind, Level
 
@@ -51,11 +51,11 @@ def compose(site: Site, news: Collection[News], still_open: Sequence[Incident], 
     told = {incident.name for incident in (*begun, *over)}
     others = [incident for incident in still_open if incident.name not in told]
     if begun:
-        level = Level.UNHEALTHY if Level.UNHEALTHY in map(_level, begun) else Level.DEGRADED
+        level = Level.UNHEALTHY if Level.UNHEALTHY in map(level_of, begun) else Level.DEGRADED
         headline = f"{level}: {_first(begun)}"
     else:
         level = Level.HEALTHY
-        headline = f"{'over' if others else 'healthy again'}: {_first(over)}"
+        headline = f"{'over' if others else 'healthy again, it was'}: {_first(over)}"
     body = "\n".join(_lines(site, begun, over, others, now))
     return Message(_shortened(f"bq-sync {site.name}: {headline}"), body, level)
 
@@ -89,13 +89,8 @@ def _by_text(incidents: Sequence[Incident]) -> Mapping[str, list[Incident]]:
     return texts
 
 
-def _level(incident: Incident) -> Level:
-    kind = kind_of(incident)
-    return Level.UNHEALTHY if kind is None else kind.level
-
-
 def _first(incidents: Sequence[Incident]) -> str:
-    texts = list(_by_text(sorted(incidents, key=lambda each: _level(each) is not Level.UNHEALTHY)))
+    texts = list(_by_text(sorted(incidents, key=lambda each: level_of(each) is not Level.UNHEALTHY)))
     more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
     return f"{texts[0]}{more}"
 

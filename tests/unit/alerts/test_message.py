@@ -36,7 +36,7 @@ def test_what_is_wrong_where_since_when_and_what_to_do() -> None:
 
 def test_it_is_over() -> None:
     message = compose(SITE, [over(BLOCKED)], [], NOW)
-    assert message.title == "bq-sync tokyo-3: healthy again: logs is blocked: no such table"
+    assert message.title == "bq-sync tokyo-3: healthy again, it was: logs is blocked: no such table"
     assert message.level is Level.HEALTHY
     assert "it lasted 2 h, from 2026-11-23 12:00 UTC to 2026-11-23 14:00 UTC" in message.body
 
