@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 SEED = 20261123
 EXAMPLES = 15  # of each operation, made up at random; beside every case that its schemas suggest
-SECONDS = 25  # of them all at most: on a slow machine fewer are made up
+SECONDS = 20  # of them all at most: on a slow machine fewer are made up
 
 # 503 is what the API says while no worker is there, or somebody has to act.
 CONFIG = """

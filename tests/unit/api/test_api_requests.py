@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from api.app import create_app
-from tests.unit.api.client import READ_TOKEN, TOKEN, assert_problem, call, settings
+from api.login import COOKIE, cookie_of
+from tests.unit.api.client import READ_TOKEN, TOKEN, assert_problem, call, call_path, settings
 
 JSON = {"Content-Type": "application/json"}
 
@@ -196,3 +198,67 @@ def test_an_api_that_others_reach_answers_to_any_name_with_a_token() -> None:
     app = create_app(settings(api_host="0.0.0.0", api_token=TOKEN), None)
     headers = {"Host": "box.example", "Authorization": f"Bearer {TOKEN}"}
     assert call(app, "GET", "/status", headers=headers).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_open"),
+    [
+        ("GET", "/livez", True),
+        ("HEAD", "/readyz", True),
+        ("GET", "/", True),
+        ("GET", "/static/page.js", True),
+        ("POST", "/login", True),
+        ("POST", "/logout", True),
+        ("GET", "/login", False),
+        ("POST", "/livez", False),
+        ("DELETE", "/static/page.js", False),
+        ("GET", "/static", False),
+        ("GET", "/livez/", False),
+        ("GET", "//livez", False),
+        ("GET", "/metrics", False),
+        ("GET", "/api/bq-sync/openapi.json", False),
+        ("GET", "/api/bq-sync/static/", False),
+    ],
+)
+def test_what_needs_no_token(method: str, path: str, is_open: bool) -> None:
+    app = create_app(settings(api_token=TOKEN), None)
+    assert (call_path(app, method, f"http://127.0.0.1:8322{path}").status_code != 401) is is_open
+
+
+@pytest.mark.parametrize(
+    ("cookie", "look", "control"),
+    [
+        (cookie_of(TOKEN), 503, 503),
+        (cookie_of(READ_TOKEN), 503, 403),
+        (cookie_of("another-another-another"), 401, 401),
+        (TOKEN, 401, 401),  # a token is none
+        ("", 401, 401),
+    ],
+)
+def test_cookies(cookie: str, look: int, control: int) -> None:
+    app = create_app(settings(api_token=TOKEN, api_read_token=READ_TOKEN), None)
+    headers = {"Cookie": f"{COOKIE}={cookie}"}
+    assert call(app, "GET", "/status", headers=headers).status_code == look
+    assert call(app, "POST", "/flush", headers=headers).status_code == control
+
+
+def test_a_cookie_doesnt_help_a_wrong_token() -> None:
+    app = create_app(settings(api_token=TOKEN), None)
+    headers = {"Cookie": f"{COOKIE}={cookie_of(TOKEN)}", "Authorization": "Bearer wrong-wrong-wrong"}
+    assert call(app, "GET", "/status", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("tokens", [{}, {"api_token": TOKEN}])
+def test_the_document_tells_of_every_route(tokens: dict[str, str]) -> None:
+    app = create_app(settings(**tokens), None)
+    headers = {"Authorization": f"Bearer {TOKEN}"} if tokens else {}
+    document = call(app, "GET", "/openapi.json", headers=headers).json()
+    routes = {route.path for route in app.routes if isinstance(route, Route)}
+    assert routes - document["paths"].keys() == {"/", "/metrics", "/api/bq-sync/openapi.json"}
+    flush = document["paths"]["/api/bq-sync/flush"]["post"]
+    assert bool(flush["security"]) is bool(tokens)
+    assert ("401" in flush["responses"]) is bool(tokens)
+    assert document["components"]["schemas"]["TablesRequest"]["properties"]["tables"]["items"]["enum"] == [
+        "logs",
+        "summaries",
+    ]
