@@ -63,7 +63,7 @@ class Cleaning:
             if not page:
                 return
             after = page[-1].queued.item.id
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, "cleaning items")
 
     def _free_items(self, page: Sequence[ItemToClean]) -> list[int]:
         keys = self.source.resolve([entry.queued for entry in page]) if page else {}
@@ -93,7 +93,7 @@ class Cleaning:
             if not page:
                 return
             after = page[-1].id
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, "cleaning batches")
 
     def _is_needed(self, batch: BatchToClean) -> bool:
         return self.rows_rest and bool(batch.keys) and self.rows.any_there(batch.keys)
@@ -106,7 +106,7 @@ class Cleaning:
             self.report.cleaned[what] += went
             if went < AT_ONCE:
                 return
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, what)
 
     def _ago(self, days: int) -> datetime:
         return self.now - timedelta(days=days)

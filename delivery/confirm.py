@@ -98,7 +98,7 @@ class Confirmation:
             if not page or (not self.queries_allowed and len(found) == len(claims)):
                 return found  # where it needn't be looked up, any batch will do
             after = page[-1].id
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, "reading the ledger")
 
     def _has_expired(self, partition: object) -> bool:
         """Whether BigQuery has dropped the partition, so that a look-up says nothing."""

@@ -106,7 +106,7 @@ class Retention:
             started = self.gentle.start()
             page = self.rows.old(cutoff, after, ROWS_AT_ONCE)
             claims = self._claims(page.rows)
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, "reading rows")
             confirmed = yield from confirmation.by_today(claims)
             yield from self._delete({key: claim.age for key, claim in claims.items() if key in confirmed}, cutoff)
             doubtful |= {key: claim for key, claim in claims.items() if key not in confirmed}
@@ -152,7 +152,7 @@ class Retention:
             inserts = self.source.inserts_of(keys) if keys else {}
             free = [key for key in keys if refusal(inserts.get(key, ())) is None]
             ages = self.rows.old_unsynced(free, cutoff) if free else {}
-            yield self.gentle.rest(started)
+            yield self.gentle.rest(started, "reading items")
             went = yield from self._delete_in_chunks(ages, lambda tx, keys: tx.delete_abandoned(keys, cutoff))
             self.report.abandoned += went
             if not page:
@@ -199,7 +199,7 @@ class Retention:
                     keys = [key for key in keys if key in there]
             else:
                 self.backoff.reset()
-                yield self.gentle.rest(started)
+                yield self.gentle.rest(started, "deleting rows")
                 return Deleted(deleted.rows + gone, deleted.refused, deleted.notes)
         raise AssertionError("unreachable: the last attempt returns or raises")
 

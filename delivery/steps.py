@@ -52,16 +52,16 @@ class Gentle:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._usual: float | None = None  # seconds
+        self._usual: dict[str, float] = {}  # seconds, of each kind of step
 
     def start(self) -> float:
         """A step begins now."""
         return self._clock()
 
-    def rest(self, started: float) -> Pause:
-        """What follows a step that has just ended."""
+    def rest(self, started: float, kind: str) -> Pause:
+        """What follows a step that has just ended; steps of one kind do about the same."""
         took = max(0.0, self._clock() - started)
-        usual = took if self._usual is None else self._usual
-        self._usual = 0.9 * usual + 0.1 * took
+        usual = self._usual.get(kind, took)
+        self._usual[kind] = 0.9 * usual + 0.1 * took
         slower = min(SLOWER, max(1.0, took / usual)) if usual else 1.0
         return Pause(min(LONGEST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, REST * slower * took)))
