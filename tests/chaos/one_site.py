@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from config.files import CHECKOUT_FILE
 from config.settings import Settings, load
+from database.commands import CommandKind, request
 from delivery.complete import CHUNK
 from operations.migrate import migrate_up
 from sandbox.camera import Camera, run
@@ -110,6 +111,32 @@ class Site:
         """Rows, items and batches that aren't done with."""
         with closing(self._emulator.client()) as client:
             return Progress(self._engine, client, self.settings).waiting()
+
+    def insert(self, table: str, rows: int) -> None:
+        """Insert so many rows into the table; half of them are enqueued."""
+        self._camera.insert(table, rows)
+
+    def run(self, statement: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(text(statement))
+
+    def keys(self, table: str, up_to: int) -> list[int]:
+        """The ids of the table's rows, up to one."""
+        with self._engine.connect() as connection:
+            query = f"SELECT id FROM {table} WHERE id <= :up_to ORDER BY id"
+            return list(connection.scalars(text(query), {"up_to": up_to}))
+
+    def sent(self, table: str) -> int:
+        """How many rows of the table are in BigQuery."""
+        name = f"{self.settings.project_id}.{self.settings.dataset_id}.{self.settings.tables[table].destination}"
+        with closing(self._emulator.client()) as client:
+            (row,) = client.query_and_wait(f"SELECT COUNT(*) FROM `{name}`")
+            return int(row[0])
+
+    def ask(self, kind: CommandKind, table: str) -> None:
+        """Ask the table's owner for it, whoever that is."""
+        with self._engine.begin() as connection:
+            request(connection, kind, [table])
 
     def number(self, query: str, **values: object) -> int:
         """The one number that a query of the site's database returns."""

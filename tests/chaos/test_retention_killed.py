@@ -1,0 +1,65 @@
+"""Workers are killed at random moments of a retention run; those that follow delete exactly what may go."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from random import Random, SystemRandom
+
+import pytest
+
+from database.commands import CommandKind
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+from tests.chaos.one_site import FULL, START_SECONDS, Site, until
+from tests.integration.pipeline import RETRY
+
+pytestmark = pytest.mark.chaos
+
+TABLE = "detection_logs"
+OLD, YOUNG = (20_000, 2_000) if FULL else (1_500, 100)
+KILLS = 10 if FULL else 4
+LONGEST_SECONDS = 1.0  # from a worker's first lease to its end
+SEED = "CHAOS_SEED"
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_random_moments_of_a_run(
+    make_site: Callable[..., Site], mariadb: MariaDB, emulator: Emulator
+) -> None:
+    seed = int(os.environ.get(SEED, SystemRandom().randrange(1_000_000)))
+    print(f"{SEED}={seed} replays this run's moments")
+    random = Random(seed)
+    site = make_site(mariadb, emulator, retention_chunk_rows=100, retention_schedule="never")
+    site.insert(TABLE, OLD)
+    site.run(f"UPDATE {TABLE} SET detected_at = detected_at - INTERVAL 90 DAY")
+    site.insert(TABLE, YOUNG)
+    first = site.worker()
+    site.drain()
+    assert site.sent(TABLE) == OLD + YOUNG
+    removed = sorted(random.sample(range(1, OLD), 10))
+    with closing(emulator.client()) as client:
+        ids = ", ".join(f"'det_{key}'" for key in removed)
+        table = f"`{site.settings.project_id}.{site.settings.dataset_id}.semantic_events`"
+        client.query_and_wait(f"DELETE FROM {table} WHERE event_id IN ({ids})", retry=RETRY, job_retry=None)
+
+    site.ask(CommandKind.RETENTION, TABLE)
+    until(lambda: site.number("SELECT COUNT(*) FROM detection_logs") < OLD + YOUNG, START_SECONDS, "begun", site.logs)
+    first.kill()
+    with site.producing():
+        for _ in range(KILLS):
+            owners = site.tokens()
+            worker = site.worker()
+            site.leased_anew(owners)
+            time.sleep(random.uniform(0, LONGEST_SECONDS))
+            worker.kill()
+        site.worker()
+        until(
+            lambda: site.number("SELECT COUNT(*) FROM bq_sync_command WHERE state = 'done'") == 1,
+            START_SECONDS,
+            "the run is done",
+            site.logs,
+        )
+    site.drain()
+    assert site.keys(TABLE, OLD) == removed
+    assert site.number(f"SELECT COUNT(*) FROM {TABLE} WHERE id > {OLD}") == site.sent(TABLE) - OLD + len(removed)
