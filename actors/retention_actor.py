@@ -19,7 +19,7 @@ from delivery.errors import DestinationError, LeaseLost, LedgerError
 from delivery.housekeeping import Housekeeping
 from delivery.lease import Lease
 from delivery.old_rows import RetentionError
-from delivery.retention_report import Refusal, Report
+from delivery.retention_report import Report
 from delivery.schedule import Daily
 from delivery.source import SourceChangedError, SourceError
 from delivery.steps import Ask, Pause, Step, Steps
@@ -144,7 +144,9 @@ class RetentionActor(PipelineActor):
             step = self._steps.send(answer) if error is None else self._steps.throw(error)
         except StopIteration:
             self._end(self._report, None)
-        except (RetentionError, DestinationError, LedgerError, SourceError) as problem:
+        except RetentionError as refused:
+            self._end(self._report, str(refused), again=not refused.tomorrow)
+        except (DestinationError, LedgerError, SourceError) as problem:
             self._end(self._report, str(problem))
         except LeaseLost as lost:
             self._ended = True
@@ -168,7 +170,8 @@ class RetentionActor(PipelineActor):
                 me, number = self.actor_ref, self._step
                 self._background.run(lambda: me.tell(_answered(number, call)))
 
-    def _end(self, report: Report, problem: str | None) -> None:
+    def _end(self, report: Report, problem: str | None, *, again: bool = True) -> None:
+        """`again`: after a problem it is worth trying before it is due."""
         report.ended_at, report.problem = self._housekeeping.now(), problem
         self._steps = None
         self._step += 1
@@ -182,19 +185,14 @@ class RetentionActor(PipelineActor):
         else:
             self._log.warning("retention ended before its end", **told, reason=problem)
         if not report.dry_run:
-            missing = report.refused[Refusal.NOT_IN_BIGQUERY] + report.refused[Refusal.NOT_IN_LEDGER]
-            self._measures.retention_ran(report.deleted, missing)
-            self._settle(report)
+            self._measures.retention_ran(report.deleted, report.unconfirmed)
+            if problem is None or not again:
+                self._last = report.ended_at
+                self._backoff.reset()
+            else:
+                self._not_before = self._clock.monotonic() + self._backoff.next()
         self._tell(report)
         self._next()
-
-    def _settle(self, report: Report) -> None:
-        """Decide when the next scheduled run may begin."""
-        if report.problem is None:
-            self._last = report.ended_at
-            self._backoff.reset()
-        else:
-            self._not_before = self._clock.monotonic() + self._backoff.next()
 
     def _tell(self, report: Report) -> None:
         order, self._order = self._order, None

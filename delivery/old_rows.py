@@ -14,7 +14,14 @@ from delivery.source import QueuedItem
 
 
 class RetentionError(Exception):
-    """Nothing may be deleted as things are; its text says why, and what to do."""
+    """Nothing, or nothing more, may be deleted as things are; its text says why, and what to do.
+
+    `tomorrow`: trying again sooner would find the same.
+    """
+
+    def __init__(self, reason: str, *, tomorrow: bool = False) -> None:
+        super().__init__(reason)
+        self.tomorrow = tomorrow
 
 
 # Where the next page of rows begins: the values of the columns that the rows are read in the order of.

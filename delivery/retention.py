@@ -26,6 +26,7 @@ from delivery.triage import Item, RowState
 ROWS_AT_ONCE = 1000  # read, and asked for in one query; deleted in smaller chunks
 DOUBTFUL_AT_ONCE = 5000  # rows for which the ledger is read through once
 ITEMS_AT_ONCE = 500
+MOST_UNCONFIRMED = 10_000  # rows of a run
 ATTEMPTS = 5  # at a transaction that the database refuses
 
 T = TypeVar("T")
@@ -118,9 +119,20 @@ class Retention:
                     {key: doubtful[key].age for key in doubtful if key in verdict.confirmed}, cutoff
                 )
                 doubtful = {}
+                self._demand_trust()
             if page.next is None:
                 return
             after = page.next
+
+    def _demand_trust(self) -> None:
+        """A few rows may be missing there; with very many something else is wrong, and each costs a look-up a day."""
+        unconfirmed = self.report.unconfirmed
+        if unconfirmed >= MOST_UNCONFIRMED:
+            raise RetentionError(
+                f"{unconfirmed:,} rows that are marked as sent aren't found: was BigQuery's table dropped or emptied,"
+                " or `identity` changed? Nothing more is deleted until they are there, or are deleted here by hand",
+                tomorrow=True,
+            )
 
     def _claims(self, old: Sequence[OldRow]) -> dict[Key, Claim]:
         """What the rows are known by; those that an item forbids to delete are refused."""

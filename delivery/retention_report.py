@@ -54,6 +54,11 @@ class Report:
     problem: str | None = None
     ended_at: datetime | None = None
 
+    @property
+    def unconfirmed(self) -> int:
+        """Rows that are marked as synced, but that BigQuery doesn't have as far as anybody knows."""
+        return self.refused[Refusal.NOT_IN_BIGQUERY] + self.refused[Refusal.NOT_IN_LEDGER]
+
     def refuse(self, reason: Refusal, keys: Iterable[Key], count: int | None = None) -> None:
         """Rows that stay; `count` where they are more than these keys."""
         listed = list(keys)

@@ -8,6 +8,7 @@ import pytest
 
 from actors.messages import LeaseGone, RecoveryNeeded, RetentionDone, RunRetention, StepAnswered, Tick
 from actors.retention_actor import FIRST_SECONDS, MISSED_SECONDS, RetentionActor
+from delivery import retention
 from delivery.errors import LedgerError
 from delivery.housekeeping import Housekeeping
 from delivery.lease import Lease
@@ -195,6 +196,22 @@ def test_while_bigquery_does_not_answer_nothing_goes_and_it_tries_again(world: W
     world.advance(3 * HOUR)
     assert world.db.values == {}
     assert [kept["finished"] for kept in world.reports.kept] == [False, True]  # what is alike is said once
+
+
+def test_what_another_try_would_find_again_waits_for_the_next_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST_UNCONFIRMED", 2)
+    world.rows.add(10, 11)
+    world.tell(Tick())
+    world.advance(24 * HOUR)
+    (kept,) = world.reports.kept
+    assert "marked as sent" in str(kept["problem"])
+    queries = len(world.bigquery.asked)
+    world.advance(1.9 * HOUR)
+    assert len(world.bigquery.asked) == queries
+    world.advance(HOUR)
+    assert len(world.bigquery.asked) == queries + 1
 
 
 def test_an_error_that_nobody_foresaw_ends_the_run_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

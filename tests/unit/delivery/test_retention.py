@@ -189,6 +189,15 @@ def test_any_row_once_the_table_is_somebody_elses(world: World) -> None:
     assert world.left == {1}
 
 
+def test_any_more_row_once_very_many_are_not_there(world: World) -> None:
+    world.add(*range(1, 2001))
+    world.add(*range(10_001, 22_001), there=False)
+    world.add(*range(90_001, 90_011))
+    with pytest.raises(RetentionError, match="10,000 rows that are marked as sent aren't found"):
+        world.run()
+    assert len(world.left) == 12_010
+
+
 # what was recorded when a row was sent
 
 
