@@ -124,6 +124,7 @@ def _json_columns(connection: Connection, name: str) -> frozenset[str]:
     MariaDB's view of constraints shows them to nobody whose rights are on tables alone, and such a user would have JSON
     carried as text; SHOW CREATE TABLE shows them to all who may read the table.
     """
-    # PyMySQL takes a percent sign for a parameter's place.
-    ((_, created),) = connection.exec_driver_sql(f"SHOW CREATE TABLE {quote(name)}".replace("%", "%%"))
+    # Without parameters a percent sign in the name stands for itself.
+    show = f"SHOW CREATE TABLE {quote(name)}"
+    ((_, created),) = connection.exec_driver_sql(show, execution_options={"no_parameters": True})
     return frozenset(match["column"] for match in _JSON_CHECK.finditer(created))
