@@ -1,7 +1,7 @@
 # What people and CI run: `make` lists it.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
