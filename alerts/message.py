@@ -21,6 +21,8 @@ _TO_DO: Mapping[Kind, str] = {
     Kind.PENDING: "it catches up by itself once nothing hinders it: `bq-sync status` says whether something does",
     Kind.OLD: "it catches up by itself once nothing hinders it: `bq-sync status` says whether something does",
     Kind.FUTURE: "compare `timedatectl`, the camera server's clock and database_timezone",
+    Kind.UNCONFIRMED: "`bq-sync retention --dry-run` names them; find out who deleted them in BigQuery",
+    Kind.RETENTION: "`bq-sync check` says more; rows are carried meanwhile, and the database grows",
     Kind.CLOCKS: "set it, and have it kept right: `timedatectl set-ntp true`",
 }
 

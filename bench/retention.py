@@ -1,8 +1,8 @@
 """What a camera server feels of retention: `python -m bench.retention [--rows 100000] [--rate 50]`.
 
 On a private MariaDB and emulator: rows that are 90 days old are sent, then a producer inserts rows one by one, each in
-its own transaction, for a while without retention and as long as a run takes that deletes all old rows. Printed are
-the inserts' latencies in milliseconds, beside each other, and how long the run took.
+its own transaction, as long as a run takes that deletes all old rows, and without retention for a while before it and
+after it. Printed are the inserts' latencies in milliseconds, beside each other, and how long the run took.
 """
 
 import argparse
@@ -66,8 +66,7 @@ def measure(directory: Path, rows: int, rate: float, seconds: float) -> dict[str
             progress = Progress(engine, emulator.client(), settings)
             while progress.waiting():
                 time.sleep(1)
-            began = time.monotonic()
-            without = latencies(engine, rate, lambda: time.monotonic() - began < seconds)
+            without = latencies(engine, rate, for_seconds(seconds / 2))
             with engine.begin() as connection:
                 asked = request(connection, CommandKind.RETENTION, [TABLE])
             began = time.monotonic()
@@ -75,6 +74,7 @@ def measure(directory: Path, rows: int, rate: float, seconds: float) -> dict[str
             took = time.monotonic() - began
             with engine.connect() as connection:
                 (outcome,) = outcomes(connection, asked)
+            without += latencies(engine, rate, for_seconds(seconds / 2))
         finally:
             worker.terminate()
     return {
@@ -85,6 +85,12 @@ def measure(directory: Path, rows: int, rate: float, seconds: float) -> dict[str
         "insert_ms_during": _summary(during),
         "ratio": {name: round(_summary(during)[name] / _summary(without)[name], 2) for name in ("p50", "p99")},
     }
+
+
+def for_seconds(seconds: float) -> Callable[[], bool]:
+    """Holds for so long."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end
 
 
 def latencies(engine: Engine, rate: float, going_on: Callable[[], bool]) -> list[float]:

@@ -41,14 +41,14 @@ class RunningFlush(Answer):
 
 
 class TableOutcome(Answer):
-    """What has become of a command for one table; `result` once it is done."""
+    """What has become of a command for one table; `result` once it is done, or of retention how far it is."""
 
     state: Progress
     result: dict[str, JsonValue] | None
 
     @classmethod
     def of(cls, outcome: Outcome) -> "TableOutcome":
-        result = dict(outcome.result) if outcome.state is CommandState.DONE else None
+        result = dict(outcome.result) if outcome.result or outcome.state is CommandState.DONE else None
         return cls.model_validate({"state": PROGRESS[outcome.state], "result": result})
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from database.counting import Count
+from database.retention_reports import LastRun
 from database.status import UNPREPARED, Problem, Status, TableStatus
 from operations.health import DISABLED, Health, Kind, Level, Reason, Thresholds, judge, unreachable
 
@@ -123,3 +124,13 @@ def test_the_worst_comes_first() -> None:
 def test_disabled_says_how_to_enable_it() -> None:
     assert DISABLED.level is Level.DEGRADED
     assert "BQ_SYNC_ENABLED=true" in DISABLED.texts[0]
+
+
+def test_what_retention_could_not_confirm_or_do() -> None:
+    ran = LastRun(NOW, finished=True, deleted=7, refused={"notInBigQuery": 2, "waits": 5})
+    (reason,) = health(replace(WELL, last_retention=ran)).reasons
+    assert (reason.kind.level, reason.tables) == (Level.DEGRADED, ("logs",))
+    assert "2 old rows are marked as sent, but aren't found in BigQuery" in reason.text
+    (reason,) = health(replace(WELL, last_retention=LastRun(NOW, finished=False, problem="GRANT DELETE"))).reasons
+    assert "old rows aren't deleted: GRANT DELETE" in reason.text
+    assert health(replace(WELL, last_retention=LastRun(NOW, finished=True, refused={"waits": 5}))).reasons == ()

@@ -127,6 +127,10 @@ def test_every_problem_is_said_at_once_with_name_problem_and_fix(file: Path) -> 
             "database_timezone: 'Tokyo' is no time zone: use a name such as Asia/Tokyo",
         ),
         (GOOD | {"database_timezone": "../etc/passwd"}, "database_timezone: '../etc/passwd' is no time zone"),
+        (GOOD | {"retention_schedule": 1350}, "retention_schedule: must be a time such as"),  # 22:30 without quotes
+        (GOOD | {"retention_schedule": "3:30"}, "retention_schedule: must be a time such as"),
+        (GOOD | {"retention_schedule": "24:00-04:00"}, "retention_schedule: must be a time such as"),
+        (GOOD | {"verify_before_delete": "nobody"}, "verify_before_delete: must be 'bigquery' or 'ledger'"),
         (GOOD | {"completely_other": 1}, "completely_other: no such setting: remove it"),
         (GOOD | {"tables": {}}, "tables: must not be empty"),
         (GOOD | {"tables": ["logs"]}, "tables: must be a section with `name: value` lines"),
@@ -288,6 +292,13 @@ def test_columns_of_every_kind(file: Path) -> None:
 def test_identity_is_what_carries_the_key_with_tid_and_fid_unless_named(file: Path) -> None:
     assert read(file, GOOD).tables["logs"].identity_columns == ("event_id", "tid")
     assert read(file, with_table(identity=["tid"])).tables["logs"].identity_columns == ("tid",)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "meant"), [("22:30", "22:30"), ("22:00-04:00", "22:00-04:00"), ("never", None), (None, None)]
+)
+def test_when_retention_runs(file: Path, schedule: str | None, meant: str | None) -> None:
+    assert read(file, GOOD | {"retention_schedule": schedule}).retention_schedule == meant
 
 
 def test_every_setting_is_explained() -> None:
