@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from actors import retention_actor
+from database.status import read_status
 from delivery import steps
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -141,6 +143,23 @@ def test_where_queries_are_not_allowed_the_ledger_says_what_was_sent(mariadb: Ma
         remove_from_bigquery(site, *range(1, 100))  # which nobody asks
         report = run(site)
         assert (left(site), report["deleted"], report["refused"]) == ([302], 301, {"notInLedger": 1})
+
+
+def test_it_runs_by_itself_and_the_status_tells(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with events_site(mariadb, emulator) as site:
+        with site.working():
+            carried(site, 20)
+        remove_from_bigquery(site, 7)
+        monkeypatch.setattr(retention_actor, "FIRST_SECONDS", (0.0, 0.0))
+        with site.working():
+            site.wait_until(lambda: left(site) == [7], "old rows are gone")
+            reported = "SELECT COUNT(*) FROM bq_sync_command WHERE kind = 'retention' AND state = 'done'"
+            site.wait_until(lambda: site.read(reported) == [(1,)], "the report is kept")
+        status = read_status(site.engine, site.settings).tables["events"].last_retention
+        assert status is not None
+        assert (status.finished, status.deleted, status.unconfirmed) == (True, 19, 1)
 
 
 # what forbids it
