@@ -19,6 +19,7 @@ export class FailedRows {
     this._shown = ""; // what the counts were when the rows were read
     this._counts = {};
     this._next = null;
+    this._reading = 0; // which answer is waited for: an older one that comes later is void
     this._filter = element("select", { "aria-label": text.failedFilter, onchange: () => this._read(PAGE) });
     this._retryAll = this._buttonForAll(text.retryAll, () => this._askToRetryAll());
     this._giveUpAll = this._buttonForAll(text.giveUpAll, () => this._askToGiveUpAll(), "danger");
@@ -63,12 +64,16 @@ export class FailedRows {
   async _read(limit) {
     const query = new URLSearchParams({ limit: Math.min(limit, MOST_AT_ONCE) });
     if (this._filter.value) query.set("table", this._filter.value);
+    const reading = ++this._reading;
     const { body } = await get(`/failed?${query}`);
+    if (reading !== this._reading) return;
     this._place(body.failed.map((row) => [row.id, this._rows.get(row.id) ?? this._rowOf(row)]), body.next);
   }
 
   async _more() {
+    const reading = ++this._reading;
     const { body } = await follow(this._next);
+    if (reading !== this._reading) return;
     this._place([...this._rows, ...body.failed.map((row) => [row.id, this._rowOf(row)])], body.next);
   }
 
