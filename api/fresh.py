@@ -27,7 +27,6 @@ class Fresh(Generic[Read]):
         self._read = read
         self._seconds = seconds
         self._clock = clock
-        self._turn = anyio.Lock()
         self._threads = anyio.CapacityLimiter(1)  # of its own: others' slow calls don't hold it up
         self._last: Read | None = None
         self._error: Exception | None = None
@@ -37,18 +36,16 @@ class Fresh(Generic[Read]):
     async def get(self) -> Read:
         """The last answer where it is fresh, else a new one."""
         age = self._age()
-        if age >= 2 * self._seconds:
-            await self._renew()
-        elif age >= self._seconds and (self._renewing is None or self._renewing.done()):
+        if age >= self._seconds and (self._renewing is None or self._renewing.done()):
             self._renewing = asyncio.create_task(self._renew())
+        if age >= 2 * self._seconds and self._renewing is not None:
+            await asyncio.shield(self._renewing)  # who gives up takes nothing from the others
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._last  # type: ignore[return-value]  # read without an error, so it is one
 
     async def _renew(self) -> None:
-        async with self._turn:
-            if self._age() >= self._seconds:
-                await run_sync(self._read_now, limiter=self._threads)
+        await run_sync(self._read_now, limiter=self._threads)
 
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._clock() - self._read_at
