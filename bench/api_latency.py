@@ -14,15 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.footprint import PROGRAM
-from config.settings import load
-from database.engine import connect
-from operations.migrate import migrate_up
+from bench.site import site
 from sandbox.camera import Camera
-from sandbox.camera_tables import create_tables
-from sandbox.child import Child, free_port
-from sandbox.emulator import Emulator
-from sandbox.mariadb import MariaDB
 
 EVERY_SECONDS = 0.1
 SHARES = {"detection_logs": 0.8, "is21_logs": 0.19, "ai_summary_cache": 0.01}
@@ -41,35 +34,14 @@ def main() -> None:
 
 
 def measure(directory: Path, rows: int, seconds: float, *, worker: bool) -> dict[str, object]:
-    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator:
-        database.create_database("is22")
-        port = free_port()
-        environment = {
-            "BQ_SYNC_ENABLED": "true",
-            "BQ_SYNC_DATABASE_URL": database.url("is22"),
-            "BQ_SYNC_API_PORT": str(port),
-            "BQ_SYNC_METRICS_DIRECTORY": str(directory / "metrics"),
-            **emulator.environment(),
-        }
-        settings = load({**os.environ, **environment})
-        emulator.create_dataset(settings.dataset_id)
-        emulator.create_shipped_tables(settings.dataset_id)
-        engine = connect(database.url("is22"))
-        create_tables(engine)
-        migrate_up(engine, settings, "send", print)
-        camera = Camera(engine)
+    with site(directory) as measured:
+        camera = Camera(measured.engine)
         for table, share in SHARES.items():
             camera.insert(table, int(rows * share))
-        names = ("api", "worker") if worker else ("api",)
-        processes = [Child(name, [PROGRAM, name], directory / f"{name}.log", environment=environment) for name in names]
-        try:
-            for process in processes:
-                process.start()
-            return ask(port, seconds)
-        finally:
-            for process in processes:
-                process.terminate()
-            engine.dispose()
+        measured.start("api")
+        if worker:
+            measured.start("worker")
+        return ask(measured.settings.api_port, seconds)
 
 
 def ask(port: int, seconds: float) -> dict[str, object]:

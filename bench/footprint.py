@@ -16,17 +16,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from config.settings import load
-from database.engine import connect
-from operations.migrate import migrate_up
+from bench.site import site
 from sandbox.camera import Camera
-from sandbox.camera_tables import create_tables
-from sandbox.child import Child, free_port
-from sandbox.emulator import Emulator
-from sandbox.mariadb import MariaDB
-from sandbox.progress import Progress
 
-PROGRAM = Path(sys.executable).parent / "bq-sync"
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 LIBRARIES = (
@@ -50,42 +42,14 @@ def main() -> None:
 
 
 def measure(directory: Path, seconds: float) -> dict[str, object]:
-    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator:
-        database.create_database("is22")
-        environment = {
-            "BQ_SYNC_ENABLED": "true",
-            "BQ_SYNC_DATABASE_URL": database.url("is22"),
-            "BQ_SYNC_API_PORT": str(free_port()),
-            "BQ_SYNC_METRICS_DIRECTORY": str(directory / "metrics"),
-            **emulator.environment(),
-        }
-        settings = load({**os.environ, **environment})
-        emulator.create_dataset(settings.dataset_id)
-        emulator.create_shipped_tables(settings.dataset_id)
-        engine = connect(database.url("is22"))
-        create_tables(engine)
-        migrate_up(engine, settings, "send", _ignore)
-        Camera(engine).insert_mixed(300)
-        processes = {
-            name: Child(name, [PROGRAM, name], directory / f"{name}.log", environment=environment)
-            for name in ("worker", "api")
-        }
-        try:
-            for process in processes.values():
-                process.start()
-            client = emulator.client()
-            progress = Progress(engine, client, settings)
-            while progress.waiting():
-                time.sleep(0.5)
-            time.sleep(15)  # until what the last batches left open has closed
-            return _measure_quiet(engine, {name: process.pid for name, process in processes.items()}, seconds)
-        finally:
-            for process in processes.values():
-                process.terminate()
-
-
-def _ignore(_: str) -> None:
-    """What `migrate` reports is nothing to us."""
+    with site(directory) as measured:
+        Camera(measured.engine).insert_mixed(300)
+        pids = {name: measured.start(name).pid for name in ("worker", "api")}
+        progress = measured.progress()
+        while progress.waiting():
+            time.sleep(0.5)
+        time.sleep(15)  # until what the last batches left open has closed
+        return _measure_quiet(measured.engine, pids, seconds)
 
 
 def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict[str, object]:

@@ -7,7 +7,6 @@ after it. Printed are the inserts' latencies in milliseconds, beside each other,
 
 import argparse
 import json
-import os
 import tempfile
 import threading
 import time
@@ -16,17 +15,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from bench.footprint import PROGRAM
-from config.settings import load
+from bench.site import site
 from database.commands import CommandKind, CommandState, outcomes, request
-from database.engine import connect
-from operations.migrate import migrate_up
 from sandbox.camera import Camera
-from sandbox.camera_tables import create_tables
-from sandbox.child import Child
-from sandbox.emulator import Emulator
-from sandbox.mariadb import MariaDB
-from sandbox.progress import Progress
 
 TABLE = "detection_logs"
 
@@ -42,41 +33,24 @@ def main() -> None:
 
 
 def measure(directory: Path, rows: int, rate: float, seconds: float) -> dict[str, object]:
-    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator:
-        database.create_database("is22")
-        environment = {
-            "BQ_SYNC_ENABLED": "true",
-            "BQ_SYNC_DATABASE_URL": database.url("is22"),
-            "BQ_SYNC_RETENTION_SCHEDULE": "never",
-            "BQ_SYNC_METRICS_DIRECTORY": str(directory / "metrics"),
-            **emulator.environment(),
-        }
-        settings = load({**os.environ, **environment})
-        emulator.create_dataset(settings.dataset_id)
-        emulator.create_shipped_tables(settings.dataset_id)
-        engine = connect(database.url("is22"))
-        create_tables(engine)
-        migrate_up(engine, settings, "send", lambda _: None)
+    with site(directory, retention_schedule="never") as measured:
+        engine = measured.engine
         Camera(engine).insert(TABLE, rows)
         with engine.begin() as connection:
             connection.execute(text(f"UPDATE {TABLE} SET detected_at = detected_at - INTERVAL 90 DAY"))  # noqa: S608  ours
-        worker = Child("worker", [PROGRAM, "worker"], directory / "worker.log", environment=environment)
-        try:
-            worker.start()
-            progress = Progress(engine, emulator.client(), settings)
-            while progress.waiting():
-                time.sleep(1)
-            without = latencies(engine, rate, for_seconds(seconds / 2))
-            with engine.begin() as connection:
-                asked = request(connection, CommandKind.RETENTION, [TABLE])
-            began = time.monotonic()
-            during = latencies(engine, rate, lambda: not _done(engine, asked))
-            took = time.monotonic() - began
-            with engine.connect() as connection:
-                (outcome,) = outcomes(connection, asked)
-            without += latencies(engine, rate, for_seconds(seconds / 2))
-        finally:
-            worker.terminate()
+        measured.start("worker")
+        progress = measured.progress()
+        while progress.waiting():
+            time.sleep(1)
+        without = latencies(engine, rate, for_seconds(seconds / 2))
+        with engine.begin() as connection:
+            asked = request(connection, CommandKind.RETENTION, [TABLE])
+        began = time.monotonic()
+        during = latencies(engine, rate, lambda: not _done(engine, asked))
+        took = time.monotonic() - began
+        with engine.connect() as connection:
+            (outcome,) = outcomes(connection, asked)
+        without += latencies(engine, rate, for_seconds(seconds / 2))
     return {
         "rows": rows,
         "run_seconds": round(took, 1),

@@ -1,0 +1,68 @@
+"""A site to measure: a private MariaDB with the camera server's tables, an emulator, and bq-sync's own processes."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from config.settings import Settings, load
+from database.engine import connect
+from operations.migrate import migrate_up
+from sandbox.camera_tables import create_tables
+from sandbox.child import Child, free_port
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+from sandbox.progress import Progress
+
+PROGRAM = Path(sys.executable).parent / "bq-sync"
+DATABASE = "is22"
+
+
+@dataclass
+class Site:
+    """`engine` is bq-sync's own way to the database; `settings` are what its processes get through the environment."""
+
+    engine: Engine
+    emulator: Emulator
+    settings: Settings
+    directory: Path
+    environment: Mapping[str, str]
+    _parts: ExitStack = field(default_factory=ExitStack)
+
+    def start(self, command: str) -> Child:
+        """`bq-sync worker`, or another, until the site closes."""
+        child = Child(command, [PROGRAM, command], self.directory / f"{command}.log", environment=self.environment)
+        self._parts.callback(child.terminate)
+        child.start()
+        return child
+
+    def progress(self) -> Progress:
+        return Progress(self.engine, self._parts.enter_context(self.emulator.client()), self.settings)
+
+
+@contextmanager
+def site(directory: Path, **settings: object) -> Iterator[Site]:
+    """A migrated site without rows, with the shipped configuration; `settings` change it, by their names."""
+    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator, ExitStack() as parts:
+        database.create_database(DATABASE)
+        chosen = {
+            "enabled": True,
+            "database_url": database.url(DATABASE),
+            "api_port": free_port(),
+            "metrics_directory": directory / "metrics",
+            **settings,
+        }
+        environment = {f"BQ_SYNC_{name.upper()}": str(value) for name, value in chosen.items()}
+        environment |= emulator.environment()
+        loaded = load({**os.environ, **environment})
+        emulator.create_dataset(loaded.dataset_id)
+        emulator.create_shipped_tables(loaded.dataset_id)
+        engine = connect(database.url(DATABASE))
+        parts.callback(engine.dispose)
+        create_tables(engine)
+        migrate_up(engine, loaded, "send", lambda _: None)
+        yield Site(engine, emulator, loaded, directory, environment, parts)
