@@ -72,9 +72,7 @@ class OpenedTable:
     def start(self, start: Start, upstream: Recipient) -> "Pipeline":
         """Start the actors, from the end of the pipeline backwards, each with the ref of the next."""
         lease = start.lease
-        background = BackgroundThread(
-            f"bigquery-{lease.table}", lambda error: upstream.tell(ChildFailed("BackgroundThread", error))
-        )
+        background = _thread(f"bigquery-{lease.table}", upstream)
         marker = Link(SyncMarker.start(upstream, self.ledger, lease, self.scheduler, measures=self.measures))
         writer = Link(
             BqWriter.start(
@@ -144,9 +142,7 @@ class OpenedTable:
                 self.housekeeping,
                 self.schedule,
                 # A thread of its own: a look-up may take long, and appends mustn't wait for it.
-                lambda: BackgroundThread(
-                    f"retention-{lease.table}", lambda error: upstream.tell(ChildFailed("BackgroundThread", error))
-                ),
+                lambda: _thread(f"retention-{lease.table}", upstream),
                 self.scheduler,
                 self.clock,
                 self.measures,
@@ -187,6 +183,10 @@ class OpenedTable:
 
     def _as_row(self, key: Key, payload: str | None, values: Sequence[object]) -> Row:
         return self.mapping.row(values) if payload is None else self.mapping.payload(key, payload)
+
+
+def _thread(name: str, upstream: Recipient) -> BackgroundThread:
+    return BackgroundThread(name, lambda error: upstream.tell(ChildFailed("BackgroundThread", error)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,9 +357,8 @@ class TableOwner(SupervisedActor):
     def _resume(self, lease: Lease) -> None:
         """Asked under the lease, which may be gone, and since what was told may be older than the pause."""
         try:
-            with self._ledger.transaction(lease) as tx:
-                if tx.is_paused():
-                    return
+            if self._is_paused(lease):
+                return
         except LedgerError as error:
             self._log.warning("could not resume", reason=str(error))  # it is told again
         except LeaseLost as lost:

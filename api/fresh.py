@@ -36,16 +36,19 @@ class Fresh(Generic[Read]):
     async def get(self) -> Read:
         """The last answer where it is fresh, else a new one."""
         age = self._age()
-        if age >= self._seconds and (self._renewing is None or self._renewing.done()):
-            self._renewing = asyncio.create_task(self._renew())
-        if age >= 2 * self._seconds and self._renewing is not None:
-            await asyncio.shield(self._renewing)  # who gives up takes nothing from the others
+        if age >= self._seconds:
+            renewing = self._renew()
+            if age >= 2 * self._seconds:
+                await asyncio.shield(renewing)  # who gives up takes nothing from the others
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._last  # type: ignore[return-value]  # read without an error, so it is one
 
-    async def _renew(self) -> None:
-        await run_sync(self._read_now, limiter=self._threads)
+    def _renew(self) -> asyncio.Task[None]:
+        """The read that is under way, else one that begins now."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(run_sync(self._read_now, limiter=self._threads))
+        return self._renewing
 
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._clock() - self._read_at

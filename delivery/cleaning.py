@@ -84,9 +84,7 @@ class Cleaning:
         while True:
             started = self.gentle.start()
             page = self.rows.batches_to_clean(before, after, BATCHES_AT_ONCE)
-            free = [
-                batch.id for batch in page if not (self.rows_rest and batch.keys and self.rows.any_there(batch.keys))
-            ]
+            free = [batch.id for batch in page if not self._is_needed(batch)]
             if free:
                 with self.rows.transaction(self.lease) as tx:
                     self.report.cleaned["batches"] += tx.delete_batches(free)
