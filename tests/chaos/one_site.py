@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from random import Random, SystemRandom
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -26,6 +27,7 @@ from sandbox.progress import Progress
 from tests.chaos.doomed_worker import WATCHED, Fate, Point, reached
 
 FULL = bool(os.environ.get("CHAOS_FULL"))
+SEED = "CHAOS_SEED"
 
 # What waits before a worker comes.
 BACKLOG = (
@@ -205,6 +207,16 @@ class Site:
         """Start a worker that ends, or stops, by itself at the point's n-th time."""
         return self.worker("--at", point, "--how", fate, "--nth", str(nth))
 
+    def killed_at_random(self, random: Random, kills: int, longest: float) -> Iterator[None]:
+        """Kill one worker after another, each within so many seconds of its first lease; yields after each."""
+        for _ in range(kills):
+            owners = self.tokens()
+            worker = self.worker()
+            self.leased_anew(owners)
+            time.sleep(random.uniform(0, longest))
+            worker.kill()
+            yield
+
     def drain(self) -> None:
         """Wait until nothing is left to be done; MariaDB is asked, since it is the cheaper one."""
         until(lambda: self.waiting() == 0, DRAIN_SECONDS, "nothing is left to be done", self.logs)
@@ -223,6 +235,13 @@ class Site:
     def logs(self) -> str:
         """How the workers' logs end."""
         return "\n".join(f"--- {worker.log}\n{worker.log_tail(40)}" for worker in self._workers)
+
+
+def replayable() -> Random:
+    """Random, and said: CHAOS_SEED replays its moments."""
+    seed = int(os.environ.get(SEED, SystemRandom().randrange(1_000_000)))
+    print(f"{SEED}={seed} replays this run's moments")
+    return Random(seed)
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str, explain: Callable[[], str] = str) -> float:

@@ -1,17 +1,14 @@
 """Workers are killed at random moments of a retention run; those that follow delete exactly what may go."""
 
-import os
-import time
 from collections.abc import Callable
 from contextlib import closing
-from random import Random, SystemRandom
 
 import pytest
 
 from database.commands import CommandKind
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.chaos.one_site import FULL, START_SECONDS, Site, until
+from tests.chaos.one_site import FULL, START_SECONDS, Site, replayable, until
 from tests.integration.pipeline import RETRY
 
 pytestmark = pytest.mark.chaos
@@ -20,16 +17,13 @@ TABLE = "detection_logs"
 OLD, YOUNG = (20_000, 2_000) if FULL else (1_500, 100)
 KILLS = 10 if FULL else 4
 LONGEST_SECONDS = 1.0  # from a worker's first lease to its end
-SEED = "CHAOS_SEED"
 
 
 @pytest.mark.timeout(300)
 def test_killed_at_random_moments_of_a_run(
     make_site: Callable[..., Site], mariadb: MariaDB, emulator: Emulator
 ) -> None:
-    seed = int(os.environ.get(SEED, SystemRandom().randrange(1_000_000)))
-    print(f"{SEED}={seed} replays this run's moments")
-    random = Random(seed)
+    random = replayable()
     site = make_site(mariadb, emulator, retention_chunk_rows=100, retention_schedule="never")
     site.insert(TABLE, OLD)
     site.run(f"UPDATE {TABLE} SET detected_at = detected_at - INTERVAL 90 DAY")
@@ -47,12 +41,8 @@ def test_killed_at_random_moments_of_a_run(
     until(lambda: site.number("SELECT COUNT(*) FROM detection_logs") < OLD + YOUNG, START_SECONDS, "begun", site.logs)
     first.kill()
     with site.producing():
-        for _ in range(KILLS):
-            owners = site.tokens()
-            worker = site.worker()
-            site.leased_anew(owners)
-            time.sleep(random.uniform(0, LONGEST_SECONDS))
-            worker.kill()
+        for _ in site.killed_at_random(random, KILLS, LONGEST_SECONDS):
+            pass
         site.worker()
         until(
             lambda: site.number("SELECT COUNT(*) FROM bq_sync_command WHERE state = 'done'") == 1,

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, event, text
+import pymysql
+from pymysql.constants import CLIENT
+from sqlalchemy import Engine, event, make_url, text
 
 from config.settings import Settings
 
@@ -73,6 +75,24 @@ def run(engine: Engine, *statements: str) -> None:
     with engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+def run_script(url: str, script: str) -> None:
+    """Run a script by hand, so to say: by no code of ours."""
+    where = make_url(url)
+    connection = pymysql.connect(
+        host=where.host,
+        port=where.port or 3306,
+        user=where.username,
+        password=where.password or "",
+        database=where.database,
+        client_flag=CLIENT.MULTI_STATEMENTS,
+        autocommit=True,
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(script)
+        while cursor.nextset():
+            pass
 
 
 def read(engine: Engine, query: str) -> list[tuple[Any, ...]]:

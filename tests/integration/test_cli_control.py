@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -12,13 +11,6 @@ from tests.integration.api_worker import TABLES, make_tables, worker
 from tests.integration.command_line import CommandLine, owned, quick
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def bq_sync(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setattr("cli.logs.configure", lambda _: None)  # it belongs to the whole process
-    monkeypatch.delenv("BQ_SYNC_ENABLED", raising=False)
-    return CommandLine(tmp_path, database_url)
 
 
 @pytest.fixture

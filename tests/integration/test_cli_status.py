@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import signal
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -13,13 +12,6 @@ from tests.integration.api_worker import make_tables
 from tests.integration.command_line import CommandLine, fail_items, owned
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def bq_sync(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setattr("cli.logs.configure", lambda _: None)  # it belongs to the whole process
-    monkeypatch.delenv("BQ_SYNC_ENABLED", raising=False)
-    return CommandLine(tmp_path, database_url)
 
 
 @pytest.fixture

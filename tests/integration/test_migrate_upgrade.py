@@ -3,11 +3,8 @@
 import re
 from collections.abc import Iterator
 
-import pymysql
 import pytest
 from alembic import command
-from pymysql.constants import CLIENT
-from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
 from api.app import create_app
@@ -17,7 +14,7 @@ from database.status import UNPREPARED, read_status
 from operations.migrate import _alembic, migrate_down, migrate_up, migration_sql, plan
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.integration.migrating import read
+from tests.integration.migrating import read, run_script
 from tests.integration.pipeline import NOTES, NOTES_SCHEMA, NOTES_TABLE, Site, make_site, settings_of
 from tests.unit.api.client import call
 
@@ -135,21 +132,3 @@ def test_until_then_the_api_says_what_to_do_and_changes_nothing(site: Site) -> N
         assert refused.status_code == 503, refused.text
         assert "run `bq-sync migrate`" in refused.json()["detail"]
     assert rows(site) == before
-
-
-def run_script(url: str, script: str) -> None:
-    """By no code of ours."""
-    where = make_url(url)
-    connection = pymysql.connect(
-        host=where.host,
-        port=where.port or 3306,
-        user=where.username,
-        password=where.password or "",
-        database=where.database,
-        client_flag=CLIENT.MULTI_STATEMENTS,
-        autocommit=True,
-    )
-    with connection, connection.cursor() as cursor:
-        cursor.execute(script)
-        while cursor.nextset():
-            pass

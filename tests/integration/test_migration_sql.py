@@ -1,11 +1,10 @@
 """The SQL for a DBA does what `migrate` does, and asking for it changes nothing."""
 
 from collections.abc import Callable
+from functools import partial
 
-import pymysql
 import pytest
-from pymysql.constants import CLIENT
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from operations.migrate import MigrationError, migrate_down, migrate_up, migration_sql, plan
 from tests.integration.migrating import (
@@ -17,6 +16,7 @@ from tests.integration.migrating import (
     picture,
     read,
     run,
+    run_script,
     settings,
 )
 
@@ -27,25 +27,7 @@ CONFIGURED = settings(logs={}, names={"primary_key": "name"})
 
 @pytest.fixture
 def feed(database_url: str) -> Callable[[str], None]:
-    """Runs a script by hand, so to say: by no code of ours."""
-    url = make_url(database_url)
-
-    def run_script(script: str) -> None:
-        connection = pymysql.connect(
-            host=url.host,
-            port=url.port or 3306,
-            user=url.username,
-            password=url.password or "",
-            database=url.database,
-            client_flag=CLIENT.MULTI_STATEMENTS,
-            autocommit=True,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(script)
-            while cursor.nextset():
-                pass
-
-    return run_script
+    return partial(run_script, database_url)
 
 
 def test_fed_to_an_empty_database(engine: Engine, feed: Callable[[str], None]) -> None:
