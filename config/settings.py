@@ -243,6 +243,7 @@ class Settings(_Strict):
     site_id: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
     on_unsafe_durability: Literal["refuse", "lookup_first"] = "refuse"
 
+    write_method: Literal["storage_write", "insert_all"] = "storage_write"
     batch_size: int = Field(100, ge=1)
     interval_seconds: float = Field(30, gt=0)
     max_batch_rows: int = Field(10_000, ge=1, le=50_000)
@@ -250,6 +251,7 @@ class Settings(_Strict):
     max_upload_kbps: int | None = Field(None, ge=8)
     compression: Literal["none", "gzip"] = "none"
     stream_settle_seconds: float = Field(600, ge=0)
+    lookup_settle_seconds: float = Field(150, ge=0)  # of insert_all: a request's deadline and the insertId window
     lookup_max_bytes: int = Field(10_000_000_000, ge=10_485_760)  # what one look-up may scan
 
     verify_before_delete: Literal["bigquery", "ledger"] = "bigquery"

@@ -121,6 +121,7 @@ def test_every_problem_is_said_at_once_with_name_problem_and_fix(file: Path) -> 
         (GOOD | {"batch_size": 1.5}, "batch_size: must be a whole number"),
         (GOOD | {"project_id": 12}, "project_id: must be a text: put it in quotes"),
         (GOOD | {"dataset_id": "a`b"}, "dataset_id: has a character that isn't allowed there, or is too long"),
+        (GOOD | {"write_method": "insertAll"}, "write_method: must be 'storage_write' or 'insert_all'"),
         (GOOD | {"compression": "zip"}, "compression: must be 'none' or 'gzip'"),
         (
             GOOD | {"database_timezone": "Tokyo"},
