@@ -20,18 +20,22 @@ from delivery.destination import AlreadyThere, Appended, Count, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure
 from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
-from tests.fakes.append_rows import (
-    Code,
-    CountingRelay,
-    FakeBigQueryWrite,
-    Fault,
-    StorageCode,
+from tests.fakes.append_faults import (
     answer_error,
     end_with,
-    storage_status,
     write_then_end_without_answer,
     write_then_hang,
 )
+from tests.fakes.append_rows import (
+    IDLE,
+    AppendFault,
+    Code,
+    FakeBigQueryWrite,
+    MemoryStreams,
+    StorageCode,
+    storage_status,
+)
+from tests.fakes.counting_relay import CountingRelay
 
 pytestmark = pytest.mark.integration
 
@@ -50,8 +54,13 @@ def rows(*ids: int) -> ArrowRows:
 
 
 @pytest.fixture
-def server() -> Iterator[FakeBigQueryWrite]:
-    with FakeBigQueryWrite() as server:
+def streams() -> MemoryStreams:
+    return MemoryStreams()
+
+
+@pytest.fixture
+def server(streams: MemoryStreams) -> Iterator[FakeBigQueryWrite]:
+    with FakeBigQueryWrite(streams) as server:
         yield server
 
 
@@ -76,44 +85,46 @@ def stream(bigquery: StorageWrite) -> str:
     return bigquery.open()
 
 
-def ids(server: FakeBigQueryWrite, stream: str) -> list[int]:
-    return [row["id"] for row in server.streams[stream]]
+def ids(streams: MemoryStreams, stream: str) -> list[int]:
+    return [row["id"] for row in streams.rows[stream]]
 
 
-def test_one_call_carries_many_appends(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
+def test_one_call_carries_many_appends(
+    server: FakeBigQueryWrite, streams: MemoryStreams, bigquery: StorageWrite, stream: str
+) -> None:
     assert [bigquery.send(stream, offset, rows(offset)) for offset in range(3)] == [Appended()] * 3
-    assert ids(server, stream) == [0, 1, 2]
+    assert ids(streams, stream) == [0, 1, 2]
     assert len(server.calls) == 1
     assert server.calls[0]["x-goog-request-params"] == f"write_stream={stream}"
-    first, *others = server.appends
+    first, *others = server.requests
     assert first.trace_id.startswith("bq-sync:")
     assert first.default_missing_value_interpretation == first.MissingValueInterpretation.DEFAULT_VALUE
     assert not any(request.arrow_rows.writer_schema.serialized_schema for request in others)
 
 
 def test_another_schema_or_stream_gets_a_call_of_its_own(
-    server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str
+    server: FakeBigQueryWrite, streams: MemoryStreams, bigquery: StorageWrite, stream: str
 ) -> None:
     with_name = ArrowRows(pa.record_batch({"id": pa.array([2], pa.int64()), "name": ["b"]}))
     other = bigquery.open()
     assert bigquery.send(stream, 0, rows(1)) == Appended()
     assert bigquery.send(stream, 1, with_name) == Appended()
     assert bigquery.send(other, 0, with_name) == Appended()
-    assert server.streams[stream] == [{"id": 1}, {"id": 2, "name": "b"}]
-    assert server.streams[other] == [{"id": 2, "name": "b"}]
+    assert streams.rows[stream] == [{"id": 1}, {"id": 2, "name": "b"}]
+    assert streams.rows[other] == [{"id": 2, "name": "b"}]
 
 
 @pytest.mark.parametrize("fault_of", [answer_error, end_with], ids=["in an answer", "as the call's end"])
 def test_an_error_means_the_same_however_it_comes(
-    server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str, fault_of: Callable[[Status], Fault]
+    server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str, fault_of: Callable[[Status], AppendFault]
 ) -> None:
-    server.faults += [
+    server.appends.add(
         fault_of(storage_status(Code.ALREADY_EXISTS, StorageCode.OFFSET_ALREADY_EXISTS)),
         fault_of(storage_status(Code.INVALID_ARGUMENT, StorageCode.SCHEMA_MISMATCH_EXTRA_FIELDS)),
         fault_of(storage_status(Code.FAILED_PRECONDITION, StorageCode.STREAM_FINALIZED)),
         fault_of(storage_status(Code.RESOURCE_EXHAUSTED)),
         fault_of(storage_status(Code.INTERNAL)),
-    ]
+    )
     assert bigquery.send(stream, 0, rows(1)) == AlreadyThere()
     said = [bigquery.send(stream, 0, rows(1)) for _ in range(4)]
     assert [(f.error_class, f.definite) for f in said if isinstance(f, Failure)] == [
@@ -126,17 +137,17 @@ def test_an_error_means_the_same_however_it_comes(
 
 
 def test_bad_rows_are_named_without_their_values(
-    server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str
+    server: FakeBigQueryWrite, streams: MemoryStreams, bigquery: StorageWrite, stream: str
 ) -> None:
     status = storage_status(Code.INVALID_ARGUMENT, message="Errors found while processing rows.")
-    server.faults.append(answer_error(status, {1: 'Field "id" is out of range, got "secret plate"'}))
+    server.appends.add(answer_error(status, {1: 'Field "id" is out of range, got "secret plate"'}))
     failure = bigquery.send(stream, 0, rows(1, 2, 3))
     assert isinstance(failure, Failure)
     assert (failure.error_class, failure.definite, list(failure.bad_rows)) == (ErrorClass.BAD_ROW, True, [1])
     assert '"id"' in failure.bad_rows[1]
     assert "secret" not in failure.bad_rows[1] + failure.reason
     assert bigquery.send(stream, 0, rows(1, 3)) == Appended()
-    assert ids(server, stream) == [1, 3]
+    assert ids(streams, stream) == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -145,39 +156,38 @@ def test_bad_rows_are_named_without_their_values(
     ids=["dropped", "ended without an answer"],
 )
 def test_an_append_whose_answer_is_lost_can_be_repeated(
-    server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str, fault: Fault
+    server: FakeBigQueryWrite, streams: MemoryStreams, bigquery: StorageWrite, stream: str, fault: AppendFault
 ) -> None:
-    server.faults.append(fault)
+    server.appends.add(fault)
     lost = bigquery.send(stream, 0, rows(1, 2))
     assert isinstance(lost, Failure)
     assert (lost.error_class, lost.definite) == (ErrorClass.TRANSIENT, False)
     assert bigquery.send(stream, 0, rows(1, 2)) == AlreadyThere()
-    assert ids(server, stream) == [1, 2]
+    assert ids(streams, stream) == [1, 2]
 
 
 def test_the_service_ends_an_idle_call(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
-    message = "Closing the stream because it has been inactive for 600 seconds"
-    server.faults.append(end_with(storage_status(Code.ABORTED, message=message)))
+    server.appends.add(end_with(storage_status(Code.ABORTED, message=IDLE)))
     failure = bigquery.send(stream, 0, rows(1))
     assert isinstance(failure, Failure)
     assert (failure.error_class, failure.definite) == (ErrorClass.TRANSIENT, False)
     assert bigquery.send(stream, 0, rows(1)) == Appended()
 
 
-def test_an_idle_call_is_ended_by_us_and_nobody_notices(server: FakeBigQueryWrite) -> None:
+def test_an_idle_call_is_ended_by_us_and_nobody_notices(server: FakeBigQueryWrite, streams: MemoryStreams) -> None:
     bigquery = destination(server, idle_seconds=0.05)
     stream = bigquery.open()
     assert bigquery.send(stream, 0, rows(1)) == Appended()
     assert server.call_ended.wait(10)
     assert bigquery.send(stream, 1, rows(2)) == Appended()
-    assert ids(server, stream) == [1, 2]
+    assert ids(streams, stream) == [1, 2]
     bigquery.close()
 
 
 def test_a_hanging_server_is_given_up_at_the_deadline(server: FakeBigQueryWrite) -> None:
     bigquery = destination(server, deadline_seconds=0.2)
     stream = bigquery.open()
-    server.faults.append(write_then_hang)
+    server.appends.add(write_then_hang)
     failure = bigquery.send(stream, 0, rows(1))
     assert isinstance(failure, Failure)
     assert (failure.error_class, failure.definite) == (ErrorClass.TRANSIENT, False)
@@ -187,7 +197,7 @@ def test_a_hanging_server_is_given_up_at_the_deadline(server: FakeBigQueryWrite)
 
 
 def test_close_releases_a_waiting_append(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
-    server.faults.append(write_then_hang)
+    server.appends.add(write_then_hang)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(bigquery.send, stream, 0, rows(1))
         assert server.hanging.wait(10)
@@ -216,7 +226,7 @@ def test_a_stream_that_vanished(server: FakeBigQueryWrite, bigquery: StorageWrit
 
 
 def test_nobody_listens() -> None:
-    with FakeBigQueryWrite() as server:
+    with FakeBigQueryWrite(MemoryStreams()) as server:
         bigquery = destination(server)
     failure = bigquery.finalize("projects/p/datasets/d/tables/events/streams/0")
     assert isinstance(failure, Failure)
@@ -228,7 +238,7 @@ def test_nobody_listens() -> None:
 
 def test_failed_calls_leave_no_thread_behind(server: FakeBigQueryWrite, bigquery: StorageWrite, stream: str) -> None:
     before = set(threading.enumerate())
-    server.faults += [end_with(storage_status(Code.UNAVAILABLE))] * 5
+    server.appends.add(*[end_with(storage_status(Code.UNAVAILABLE))] * 5)
     for _ in range(6):
         sent = bigquery.send(stream, 0, rows(1))
     assert sent == Appended()
@@ -248,7 +258,7 @@ def test_failed_calls_leave_no_thread_behind(server: FakeBigQueryWrite, bigquery
     ],
 )
 def test_grpc_hides_why_there_is_no_token_and_we_dont(
-    server: FakeBigQueryWrite, said: str, error_class: str, reason: str
+    server: FakeBigQueryWrite, streams: MemoryStreams, said: str, error_class: str, reason: str
 ) -> None:
     def no_token(context: object, callback: object) -> None:
         raise RefreshError(said)
@@ -269,12 +279,12 @@ def test_grpc_hides_why_there_is_no_token_and_we_dont(
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_gzip_saves_traffic(server: FakeBigQueryWrite, compression: str) -> None:
+def test_gzip_saves_traffic(server: FakeBigQueryWrite, streams: MemoryStreams, compression: str) -> None:
     relay = CountingRelay(server.endpoint)
     clients = connect_to(server, storage_endpoint=relay.endpoint, compression=compression)
     bigquery = StorageWrite(clients, SETTINGS, TABLE)
     stream = bigquery.open()
     assert bigquery.send(stream, 0, rows(*range(50_000))) == Appended()  # 400 kB
-    assert len(server.streams[stream]) == 50_000
+    assert len(streams.rows[stream]) == 50_000
     assert (relay.sent < 200_000) == (compression == "gzip")
     clients.close()
