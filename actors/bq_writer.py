@@ -94,7 +94,8 @@ class BqWriter(PipelineActor):
         self._begun: Begun | None = None  # the same, once it stands in the ledger
         self._trial: Trial | None = None  # of the batch whose piece is in hand
         self._attempts = Attempts()  # to send it
-        self._stream: NewStream | None = None  # of this pipeline, once made
+        self._is_open = False  # `destination.open` was answered
+        self._stream: NewStream | None = None  # of this pipeline, once made, where there are streams
         self._known: KnownStream | None = None  # the same, once the ledger holds it
         self._completed: int | None = None  # the batch that was completed last
         self._offset = 0
@@ -193,12 +194,12 @@ class BqWriter(PipelineActor):
 
     def _ready(self, hand: Outgoing) -> None:
         """The batch in hand may be begun, once there is a stream for it."""
-        if self._stream is None:
-            self._call(StreamOpened, self._destination.open)
+        if self._is_open:
+            self._begin(hand)
         else:
-            self._begin(hand, self._stream)
+            self._call(StreamOpened, self._destination.open)
 
-    def _stream_opened(self, answer: str | DestinationError) -> None:
+    def _stream_opened(self, answer: str | DestinationError | None) -> None:
         hand = self._hand
         if hand is None:
             return  # drained meanwhile
@@ -206,14 +207,15 @@ class BqWriter(PipelineActor):
             self._call_failed(answer.failure, again=lambda: self._ready(hand))
             return
         self._retries.succeeded(self._backoff)
-        self._stream = NewStream(answer)
-        self._begin(hand, self._stream)
+        self._is_open = True
+        self._stream = None if answer is None else NewStream(answer)
+        self._begin(hand)
 
-    def _begin(self, hand: Outgoing, stream: NewStream) -> None:
+    def _begin(self, hand: Outgoing) -> None:
         self._write(
-            lambda tx: begin(tx, hand, self._known or stream, self._offset, self._completed),
+            lambda tx: begin(tx, hand, self._known or self._stream, self._sent_offset, self._completed),
             then=lambda begun: self._has_begun(hand, begun),
-            again=lambda: self._begin(hand, stream),
+            again=lambda: self._begin(hand),
         )
 
     def _has_begun(self, hand: Outgoing, begun: Begun | None) -> None:
@@ -236,7 +238,7 @@ class BqWriter(PipelineActor):
         if delay > 0:
             self._retries.later(delay, self._send)
             return
-        stream, offset, encoded = self._sent_stream, self._offset, self._in_ledger.outgoing.encoded
+        stream, offset, encoded = self._sent_stream, self._sent_offset, self._in_ledger.outgoing.encoded
         if self._limits.upload_bytes_per_second is not None:
             # The line is left alone for as long as this request should take at the rate that is ours.
             self._may_send_at = self._clock.monotonic() + encoded.nbytes / self._limits.upload_bytes_per_second
@@ -383,10 +385,12 @@ class BqWriter(PipelineActor):
         return self._begun
 
     @property
-    def _sent_stream(self) -> str:
-        if self._stream is None:
-            raise AssertionError("no stream is open")
-        return self._stream.name
+    def _sent_stream(self) -> str | None:
+        return None if self._stream is None else self._stream.name
+
+    @property
+    def _sent_offset(self) -> int | None:
+        return None if self._stream is None else self._offset
 
     def _go_on_with(self, hand: Outgoing, without: Collection[int]) -> None:
         rest = [place for place in range(len(hand)) if place not in without]

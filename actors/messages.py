@@ -116,7 +116,7 @@ class RunRetention:
 
 @dataclass(frozen=True, slots=True)
 class StreamOpened:
-    answer: str | DestinationError
+    answer: str | DestinationError | None
 
 
 @dataclass(frozen=True, slots=True)

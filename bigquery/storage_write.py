@@ -64,7 +64,9 @@ class StorageWrite:
             raise DestinationError(classify.of_exception(error)) from error
         return str(stream.name)
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
+        assert stream is not None  # but made by our own `open`
+        assert offset is not None
         assert isinstance(rows, ArrowRows)  # what the Batcher encodes for this destination
         batch = rows.record_batch
         try:

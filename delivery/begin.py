@@ -37,11 +37,16 @@ class Begun:
 
 
 def begin(
-    tx: Transaction, outgoing: Outgoing, stream: NewStream | KnownStream, offset: int, completed: int | None = None
+    tx: Transaction,
+    outgoing: Outgoing,
+    stream: NewStream | KnownStream | None,
+    offset: int | None,
+    completed: int | None = None,
 ) -> Begun | None:
     """Write what is about to be sent. Rows whose item is no longer pending are left out: somebody else decided them.
 
     Args:
+        stream: None, and no offset, where it is written without streams.
         completed: the batch that was completed last, of those of which it was heard.
 
     Returns:
@@ -59,6 +64,8 @@ def begin(
     kept, left_out = _still_wanted(tx, outgoing)
     if not len(kept):
         return None
+    if stream is None:
+        return Begun(_enter(tx, kept, BatchState.BEGUN, None, None), None, kept, left_out)
     stream_id = tx.add_stream(stream.name) if isinstance(stream, NewStream) else stream.id
     batch_id = _enter(tx, kept, BatchState.BEGUN, stream_id, offset)
     return Begun(batch_id, KnownStream(stream_id, batch_id), kept, left_out)

@@ -44,18 +44,25 @@ FinalizeResult = Count | NoCount | Missing | Failure
 
 
 class Destination(Protocol):
-    """One BigQuery table as a place to send rows to."""
+    """One BigQuery table as a place to send rows to.
 
-    def open(self) -> str:
-        """Create a stream and return its name.
+    A way of writing without streams (insert_all) has no offsets either: what became of a request that wasn't answered
+    can only be looked up, and nothing shuts out one that is still on its way.
+    """
+
+    def open(self) -> str | None:
+        """Create a stream and return its name; None: this way of writing has no streams.
 
         Raises:
             DestinationError: no stream is known to have been made; one that was made after all stays empty for ever.
         """
         ...
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
-        """Append the rows at this offset of the stream; repeating it with the same arguments is safe."""
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
+        """Append the rows at this offset of the stream; repeating it with the same arguments is safe.
+
+        Without a stream, repeating it is safe only after a definite refusal.
+        """
         ...
 
     def finalize(self, stream: str) -> FinalizeResult:

@@ -140,10 +140,10 @@ class DoomedDestination:
         self._destination = destination
         self._doom = doom
 
-    def open(self) -> str:
+    def open(self) -> str | None:
         return self._destination.open()
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         result = self._destination.send(stream, offset, rows)
         if self._doom.at(Point.SENT):
             return Failure(ErrorClass.TRANSIENT, "the connection broke while this process was frozen", definite=False)

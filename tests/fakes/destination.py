@@ -90,7 +90,9 @@ class MemoryDestination:
         self.streams[name] = []
         return name
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
+        assert stream is not None
+        assert offset is not None
         request = _Request(stream, offset, _decoded(rows))
         match self.faults.popleft() if self.faults else None:
             case Answered(failure, written):

@@ -86,12 +86,12 @@ class BehindNetwork:
     destination: Destination
     network: Network
 
-    def open(self) -> str:
+    def open(self) -> str | None:
         if not self.network.is_there:
             raise DestinationError(AWAY)
         return self.destination.open()
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         return self.destination.send(stream, offset, rows) if self.network.is_there else AWAY
 
     def finalize(self, stream: str) -> FinalizeResult:

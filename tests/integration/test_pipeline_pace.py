@@ -40,10 +40,10 @@ class Weighed:
     destination: Destination
     sizes: list[int] = field(default_factory=list)
 
-    def open(self) -> str:
+    def open(self) -> str | None:
         return self.destination.open()
 
-    def send(self, stream: str, offset: int, rows: Encoded) -> AppendResult:
+    def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         self.sizes.append(rows.nbytes)
         return self.destination.send(stream, offset, rows)
 
