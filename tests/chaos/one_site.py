@@ -4,12 +4,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random, SystemRandom
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from config.files import CHECKOUT_FILE
@@ -24,6 +24,7 @@ from sandbox.compare import compare
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from sandbox.progress import Progress
+from sandbox.proxy import Proxy
 from tests.chaos.doomed_worker import WATCHED, Fate, Point, reached
 
 FULL = bool(os.environ.get("CHAOS_FULL"))
@@ -46,9 +47,20 @@ TAKE_OVER_SECONDS = 15.0  # what is promised: from a worker's end, or its freezi
 
 
 class Site:
-    """A site with the three shipped tables; `settings` are set through the environment, as BQ_SYNC_<NAME>."""
+    """A site with the three shipped tables; `settings` are set through the environment, as BQ_SYNC_<NAME>.
 
-    def __init__(self, mariadb: MariaDB, emulator: Emulator, name: str, directory: Path, **settings: object) -> None:
+    `environment` is added to the workers' own, and wins.
+    """
+
+    def __init__(
+        self,
+        mariadb: MariaDB,
+        emulator: Emulator,
+        name: str,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        **settings: object,
+    ) -> None:
         self.name = name
         self.mariadb = mariadb
         self._emulator = emulator
@@ -67,7 +79,7 @@ class Site:
             **settings,
         }
         self._environment = {f"BQ_SYNC_{name.upper()}": str(value) for name, value in chosen.items()}
-        self._environment |= emulator.environment() | {"PYTHONUNBUFFERED": "1"}
+        self._environment |= emulator.environment() | {"PYTHONUNBUFFERED": "1"} | dict(environment or {})
         self.settings: Settings = load(os.environ | self._environment)
         # Outlives the server, and a comparison that takes its time; database.engine's sessions are short of patience.
         utc = {"init_command": "SET time_zone = '+00:00'"}
@@ -202,6 +214,16 @@ class Site:
         child.start()
         self._workers.append(child)
         return child
+
+    def through(self, *, database: Proxy | None = None, rest: Proxy | None = None, write: Proxy | None = None) -> None:
+        """Let workers that start from now on reach MariaDB, BigQuery's REST API, or its appends through a proxy."""
+        if database is not None:
+            url = make_url(self.mariadb.url(self.name)).set(port=database.port)
+            self._environment["BQ_SYNC_DATABASE_URL"] = url.render_as_string(hide_password=False)
+        if rest is not None:
+            self._environment["BIGQUERY_EMULATOR_HOST"] = f"http://127.0.0.1:{rest.port}"
+        if write is not None:
+            self._environment["BQ_SYNC_STORAGE_ENDPOINT"] = f"127.0.0.1:{write.port}"
 
     def doomed(self, point: Point, fate: Fate, nth: int = 1) -> Child:
         """Start a worker that ends, or stops, by itself at the point's n-th time."""
