@@ -106,8 +106,8 @@ def updated_schema(append: Append) -> AppendRowsResponse:
 class Quota:
     """So many rows in so many seconds; more are refused with RESOURCE_EXHAUSTED."""
 
-    def __init__(self, rows: int, seconds: float) -> None:
-        self._rows, self._seconds = rows, seconds
+    def __init__(self, rows: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rows, self._seconds, self._clock = rows, seconds, clock
         self._spent: deque[tuple[float, int]] = deque()
         self._lock = threading.Lock()
 
@@ -118,7 +118,7 @@ class Quota:
 
     def allows(self, rows: int) -> bool:
         """Whether so many rows fit in now; then they are spent."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             while self._spent and self._spent[0][0] <= now - self._seconds:
                 self._spent.popleft()

@@ -110,7 +110,10 @@ class EmulatorStreams:
         return str(self._asked(self._client.create_write_stream, parent=table, write_stream=wanted, retry=None).name)
 
     def append(self, request: AppendRowsRequest) -> None:
-        answer = next(iter(self._asked(self._client.append_rows, iter([request]))))
+        def ask(**options: float) -> AppendRowsResponse:
+            return next(iter(self._client.append_rows(iter([request]), **options)))
+
+        answer = self._asked(ask)
         if "error" in answer:
             raise RefusedError(AppendRowsResponse.pb(answer).error)
 
@@ -120,9 +123,9 @@ class EmulatorStreams:
     def close(self) -> None:
         self._client.transport.close()
 
-    def _asked(self, call: Callable[..., Any], *arguments: object, **named: object) -> Any:
+    def _asked(self, call: Callable[..., Any], **named: object) -> Any:
         try:
-            return call(*arguments, **named, timeout=SECONDS)
+            return call(**named, timeout=SECONDS)
         except GoogleAPICallError as error:
             code = error.grpc_status_code or Code.UNKNOWN
             raise RefusedError(storage_status(code, message=error.message or "")) from error
