@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pykka
 import pytest
@@ -14,6 +14,7 @@ from google.cloud.bigquery import DEFAULT_RETRY, Client
 from sqlalchemy import Engine, text
 
 from actors import command_reader, worker
+from actors.measures import Instruments
 from actors.parts import Clock, Scheduler
 from actors.table import OpenedTable
 from actors.worker import Opener, Worker
@@ -23,7 +24,6 @@ from database.commands import CommandKind, CommandState, Outcome, outcomes, requ
 from database.engine import Engines, connect
 from operations.migrate import migrate_up
 from operations.source_changes import History
-from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 
 SECONDS = 30.0  # how long anything may take until it counts as never happening
@@ -31,6 +31,21 @@ INTERVAL_SECONDS = 0.1
 RETRY = DEFAULT_RETRY.with_timeout(10)
 
 Row = dict[str, Any]
+
+
+class BigQuery(Protocol):
+    """Where a site's rows go: the emulator, or what stands in front of it."""
+
+    @property
+    def storage_endpoint(self) -> str: ...
+
+    def environment(self) -> dict[str, str]: ...
+
+    def client(self) -> Client: ...
+
+    def create_dataset(self, name: str) -> None: ...
+
+    def drop_dataset(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Site:
     url: str
     engine: Engine
     client: Client
-    emulator: Emulator
+    emulator: BigQuery
     waits_at_most: float = SECONDS
 
     # the database
@@ -96,7 +111,9 @@ class Site:
     # its worker
 
     @contextmanager
-    def working(self, *, lookup_first: bool = False, opener: Opener | None = None) -> Iterator[None]:
+    def working(
+        self, *, lookup_first: bool = False, opener: Opener | None = None, instruments: Instruments | None = None
+    ) -> Iterator[None]:
         """A worker of this site in this process, until the end of the `with` block.
 
         At its end every actor of this process ends, and the worker's connections are closed, as with a process.
@@ -114,7 +131,7 @@ class Site:
             for name, value in self.emulator.environment().items():
                 patch.setenv(name, value)
             patch.setattr(command_reader, "EVERY_SECONDS", INTERVAL_SECONDS)
-            running = Worker(self.settings, self.url, (), lookup_first, failures.append, keeping)
+            running = Worker(self.settings, self.url, (), lookup_first, failures.append, keeping, instruments)
             running.start()
             try:
                 yield
@@ -178,7 +195,7 @@ class Site:
 
 @contextmanager
 def make_site(
-    mariadb: MariaDB, emulator: Emulator, settings: Settings, *statements: str, beside: "Site | None" = None
+    mariadb: MariaDB, emulator: BigQuery, settings: Settings, *statements: str, beside: "Site | None" = None
 ) -> Iterator[Site]:
     """A site with a database on which these statements were run; not migrated yet.
 
@@ -272,7 +289,7 @@ NOTES_TABLE: Mapping[str, Any] = {
 
 @contextmanager
 def notes_site(
-    mariadb: MariaDB, emulator: Emulator, table: Mapping[str, Any] | None = None, **settings: Any
+    mariadb: MariaDB, emulator: BigQuery, table: Mapping[str, Any] | None = None, **settings: Any
 ) -> Iterator[Site]:
     """A site with the table `notes`, migrated; `table` changes its settings."""
     configured = settings_of({"notes": {**NOTES_TABLE, **(table or {})}}, **settings)
