@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -40,6 +40,7 @@ from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, TakeApart, d
 from delivery.rows import Outgoing
 from delivery.settle import Outcome, RowRef
 from delivery.trial import Trial
+from delivery.uplink import Uplink
 
 T = TypeVar("T")
 
@@ -48,11 +49,11 @@ T = TypeVar("T")
 class WriterLimits:
     """`new_stream_seconds`: how long a new stream's row has to stand in the ledger before the stream is used (fact 7).
 
-    `upload_bytes_per_second`: how much of the line may be taken, on average; None: all of it.
+    `uplink`: the line that the attempts of all tables share.
     """
 
     new_stream_seconds: float = 0.0
-    upload_bytes_per_second: float | None = None
+    uplink: Uplink = field(default_factory=Uplink)
 
 
 class BqWriter(PipelineActor):
@@ -100,6 +101,7 @@ class BqWriter(PipelineActor):
         self._completed: int | None = None  # the batch that was completed last
         self._offset = 0
         self._may_send_at = float("-inf")
+        self._turn_seconds = 0.0  # for which the line is left to the attempt
         self._draining = False
         self._ended = False  # somebody else decides from here on: nothing more is done
 
@@ -229,9 +231,16 @@ class BqWriter(PipelineActor):
         if self._known is None:
             self._may_send_at = self._clock.monotonic() + self._limits.new_stream_seconds
         self._known = begun.stream
-        self._send()
+        self._queue_up()
 
     # send
+
+    def _queue_up(self) -> None:
+        """Each attempt waits for its turn on the line."""
+        turn = self._limits.uplink.turn(self._in_ledger.outgoing.encoded, self._clock.monotonic())
+        self._may_send_at = max(self._may_send_at, turn.begins)
+        self._turn_seconds = turn.seconds
+        self._send()
 
     def _send(self) -> None:
         delay = self._may_send_at - self._clock.monotonic()
@@ -239,9 +248,6 @@ class BqWriter(PipelineActor):
             self._retries.later(delay, self._send)
             return
         stream, offset, encoded = self._sent_stream, self._sent_offset, self._in_ledger.outgoing.encoded
-        if self._limits.upload_bytes_per_second is not None:
-            # The line is left alone for as long as this request should take at the rate that is ours.
-            self._may_send_at = self._clock.monotonic() + encoded.nbytes / self._limits.upload_bytes_per_second
 
         def call() -> None:
             began = self._clock.monotonic()
@@ -271,7 +277,8 @@ class BqWriter(PipelineActor):
         self._offset += len(begun.outgoing)
         nbytes = begun.outgoing.encoded.nbytes
         if seconds is not None:
-            self.upstream.tell(AppendMeasured(len(begun.outgoing), nbytes, seconds))
+            # What the line could do beyond our share of it is no reason for larger batches.
+            self.upstream.tell(AppendMeasured(len(begun.outgoing), nbytes, max(seconds, self._turn_seconds)))
         self._measures.batch_ended(BatchState.APPENDED, len(begun.outgoing), nbytes)
         now = self._clock.time()
         ages = [now - since for since in begun.outgoing.since.values()]
@@ -314,7 +321,7 @@ class BqWriter(PipelineActor):
 
     def _repeat(self, begun: Begun, reason: str, error_class: ErrorClass) -> None:
         fields = {"batch": begun.batch_id, "rows": len(begun.outgoing), "attempt": self._attempts.made}
-        self._wait("append failed", reason, self._backoff, self._send, **fields, error=error_class.value)
+        self._wait("append failed", reason, self._backoff, self._queue_up, **fields, error=error_class.value)
 
     def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
         """Fail the guilty rows; the others are a new batch at the same offset."""

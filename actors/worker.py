@@ -196,7 +196,6 @@ def open_table(
         raise TableBlockedError(error.problems) from error
     columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
     writing = StorageWrite(clients, settings, destination)
-    kbps = settings.max_upload_kbps
     return OpenedTable(
         settings,
         table,
@@ -204,7 +203,7 @@ def open_table(
         SqlLedger(engines.write, columns.flagging),
         SqlSource(engines.read, name, columns, mapping.source_columns, mapping.key_of),
         writing,
-        WriterLimits(durability.new_stream_seconds, None if kbps is None else kbps * 1000 / 8),
+        WriterLimits(durability.new_stream_seconds, clients.uplink),
         durability.may_undo_commits,
         scheduler,
         clock,

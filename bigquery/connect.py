@@ -5,7 +5,7 @@ Make them after a fork: channels don't survive one. They may be shared by thread
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 
 import google.auth
@@ -18,7 +18,9 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 from google.oauth2 import service_account
 
+from bigquery.upload_size import gzipped
 from config.settings import Settings, SettingsError
+from delivery.uplink import Uplink
 
 REST_ENDPOINT = "https://bigquery.googleapis.com"
 STORAGE_ENDPOINT = "bigquerystorage.googleapis.com:443"
@@ -48,11 +50,15 @@ CHANNEL_OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The REST client (metadata, queries), the client of the Storage Write API, and where REST is found."""
+    """The REST client (metadata, queries), the client of the Storage Write API, and where REST is found.
+
+    `uplink`: the line that they share; who sends rows waits for its turn on it.
+    """
 
     rest: bigquery.Client
     write: BigQueryWriteClient
     rest_endpoint: str
+    uplink: Uplink = field(default_factory=Uplink)
 
     def close(self) -> None:
         self.write.transport.close()
@@ -81,7 +87,15 @@ def connect(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         ),
         write=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=_channel(settings, credentials))),
         rest_endpoint=rest_endpoint,
+        uplink=_uplink(settings),
     )
+
+
+def _uplink(settings: Settings) -> Uplink:
+    if settings.max_upload_kbps is None:
+        return Uplink()
+    bytes_per_second = settings.max_upload_kbps * 1000 / 8
+    return Uplink(bytes_per_second, gzipped) if settings.compression == "gzip" else Uplink(bytes_per_second)
 
 
 def _url_of(emulator: str) -> str:

@@ -26,6 +26,7 @@ from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
+from delivery.uplink import Uplink
 from tests.fakes.background import HeldBackground, InlineBackground
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
@@ -180,15 +181,54 @@ def test_a_new_stream_waits_until_its_row_is_on_the_disk() -> None:
 
 
 def test_the_line_is_left_alone_for_as_long_as_a_batch_should_take() -> None:
-    nbytes = outgoing(1).encoded.nbytes
-    world = World(WriterLimits(upload_bytes_per_second=nbytes / 10))
+    world = World(slow_line())
     world.send(1)
     world.send(2)
     assert world.holds(1)
+    world.tell(RetryNow())
     world.advance(9.9)
     assert world.holds(1)
     world.advance(0.1)
     assert world.holds(1, 2)
+
+
+def test_tables_share_the_line() -> None:
+    limits = slow_line()
+    one, other = World(limits), World(limits)
+    one.send(1)
+    other.send(2)
+    assert (one.holds(1), other.holds()) == (True, True)
+    one.send(3)
+    other.advance(10)
+    assert other.holds(2)
+    one.advance(19.9)
+    assert one.holds(1)
+    one.advance(0.1)
+    assert one.holds(1, 3)
+
+
+def test_a_repeated_append_waits_for_its_turn() -> None:
+    limits = slow_line()
+    world, other = World(limits), World(limits)
+    world.bigquery.faults.append(Answered(UNAVAILABLE))
+    world.send(1)
+    other.send(2)  # its turn is in 10 s, for 10 s
+    world.tell(RetryNow())
+    world.advance(19.9)
+    assert world.holds()
+    world.advance(0.1)
+    assert world.holds(1)
+
+
+def test_batches_are_sized_by_the_share_of_the_line_that_is_ours() -> None:
+    world = World(slow_line())
+    world.send(1)
+    assert world.upstream.take_one(AppendMeasured).seconds == pytest.approx(10)  # although the answer came at once
+
+
+def slow_line() -> WriterLimits:
+    """One that a batch of one row may have for 10 s."""
+    return WriterLimits(uplink=Uplink(bytes_per_second=outgoing(1).encoded.nbytes / 10))
 
 
 # errors that pass
