@@ -21,8 +21,9 @@ _TO_DO: Mapping[Kind, str] = {
     Kind.PENDING: "it catches up by itself once nothing hinders it: `bq-sync status` says whether something does",
     Kind.OLD: "it catches up by itself once nothing hinders it: `bq-sync status` says whether something does",
     Kind.FUTURE: "compare `timedatectl`, the camera server's clock and database_timezone",
-    Kind.UNCONFIRMED: "`bq-sync retention --dry-run` names them; find out who deleted them in BigQuery",
+    Kind.UNCONFIRMED: "`bq-sync retention --dry-run` names more; docs/troubleshooting.md says how to send them again",
     Kind.RETENTION: "`bq-sync check` says more; rows are carried meanwhile, and the database grows",
+    Kind.UNCONFIGURED: "nobody sends them until then; no other row waits for them",
     Kind.CLOCKS: "set it, and have it kept right: `timedatectl set-ntp true`",
 }
 

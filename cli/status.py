@@ -4,20 +4,20 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.models.status import HealthAnswer, StatusAnswer
-from cli.asking import load_settings
+from cli.asking import known, load_settings, some_tables
 from cli.endings import Exit
 from cli.status_page import page
 from config.settings import Settings
 from database.engine import connect_for_looking
 from database.site import kept_site_id
-from database.status import StatusReader
+from database.status import Status, StatusReader
 from operations.health import DISABLED, Level, Sight, Thresholds, look
 from operations.version import program_version
 
@@ -28,6 +28,7 @@ HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 @click.command()
+@some_tables("Show and judge only this table")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON: what the API's GET /status answers, and `health`.")
 @click.option(
     "--watch",
@@ -35,9 +36,9 @@ HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
     type=click.FloatRange(1, 3600),
     is_flag=False,
     flag_value=EVERY_SECONDS,
-    help=f"Print it anew so often, until Ctrl-C; every {EVERY_SECONDS:.0f} s where no SECONDS are given.",
+    help=f"Print it anew so often (1 to 3600), until Ctrl-C; every {EVERY_SECONDS:.0f} s without SECONDS.",
 )
-def status(in_json: bool, watch: float | None) -> None:
+def status(tables: tuple[str, ...], in_json: bool, watch: float | None) -> None:
     """Tell how all tables fare.
 
     What waits, what failed, whether a worker is alive, and what is wrong. It asks the database alone, so it works while
@@ -45,7 +46,8 @@ def status(in_json: bool, watch: float | None) -> None:
 
     Exit code: 0 healthy, 3 degraded, 4 unhealthy, also where the database doesn't answer. With --watch 0.
     """
-    site = Site(load_settings())
+    settings = load_settings()
+    site = Site(settings, known(settings, tables))
     if watch is not None:
         sys.exit(_watch(site, watch, in_json))
     sight = site.look()
@@ -54,17 +56,18 @@ def status(in_json: bool, watch: float | None) -> None:
 
 
 class Site:
-    """What is looked at. Raises SettingsError: no database is set."""
+    """What is looked at: these tables. Raises SettingsError: no database is set."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tables: Collection[str]) -> None:
         self._settings = settings
+        self._tables = tables
         self._engine: Engine = connect_for_looking(settings.require_database_url())
         self._reader = StatusReader(self._engine, settings)
         self._thresholds = Thresholds.of(settings)
 
     def look(self) -> Sight:
         """As the API judges it; but with a worker alive it is enabled, whatever the settings of this shell say."""
-        sight = look(self._reader.read, self._thresholds)
+        sight = look(self._read, self._thresholds)
         disabled = not self._settings.enabled and sight.status is not None and not sight.workers_alive
         return Sight(DISABLED, sight.status) if disabled else sight
 
@@ -78,6 +81,10 @@ class Site:
             ).model_dump(mode="json")
         answer["health"] = HealthAnswer.of(sight.health).model_dump(mode="json")
         return json.dumps(answer, ensure_ascii=False, indent=indent)
+
+    def _read(self) -> Status:
+        status = self._reader.read()
+        return status if len(self._tables) == len(status.tables) else status.only(self._tables)
 
     def _site_id(self) -> str | None:
         try:

@@ -1,15 +1,20 @@
 """The status as people read it: what is wrong on top, then a line for each table."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import click
 
-from cli.printing import Column, age, aligned, local, printable, wrapped
+from cli.printing import Column, age, aligned, count, local, printable, wrapped
 from database.counting import Count
-from database.status import UNPREPARED, Status, TableStatus
+from database.retention_reports import LastRun
+from database.status import Status
+from database.table_status import NO_WORKER, UNPREPARED, TableStatus
 from operations.health import Level, Sight
 
 COLOURS = {Level.HEALTHY: "green", Level.DEGRADED: "yellow", Level.UNHEALTHY: "red"}
+
+COLOURS_OF_STATES = {"running": None, "blocked": "red", NO_WORKER: "red", UNPREPARED: "red"}  # others: yellow
 
 ERROR_SECONDS = 86_400.0  # an older one is history
 
@@ -56,27 +61,34 @@ def _row(name: str, table: TableStatus, status: Status) -> tuple[str, ...]:
 
 
 def _state(table: TableStatus) -> str:
-    """What the table does; without a worker it does nothing, whatever the last one noted."""
-    if table.state == UNPREPARED:
-        return click.style(UNPREPARED, fg="red")
-    if not table.owner_alive:
-        return click.style("paused, no worker" if table.paused else "no worker", fg="red")
-    if table.paused != (table.state == "paused"):
-        return click.style("pausing" if table.paused else "resuming", fg="yellow")
-    colour = {"running": None, "blocked": "red"}.get(table.state, "yellow")
-    return click.style(table.state, fg=colour) if colour else table.state
+    paused = "paused, " if table.paused and table.state == NO_WORKER else ""
+    colour = COLOURS_OF_STATES.get(table.state, "yellow")
+    return click.style(paused + table.state, fg=colour) if colour else table.state
 
 
 def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
-    """Why it isn't running, unless that is said on top; and the last error, which may be over."""
+    """Why it isn't running and what it waits for, unless that is said on top; the last error, which may be over; and
+    how retention went.
+    """
     assert sight.status is not None
-    reason = table.reason if table.owner_alive else None
-    if reason and not any(reason in text for text in sight.health.texts):
-        yield from wrapped(printable(reason), "    ")
+    for text in (table.reason, table.rowless and str(table.rowless)):
+        if text and not any(text in said for said in sight.health.texts):
+            yield from wrapped(printable(text), "    ")
     if table.last_error and table.last_error_at and table.last_error != table.reason:
         ago = max(0.0, (sight.status.read_at - table.last_error_at).total_seconds())
         if ago < ERROR_SECONDS:
             yield from wrapped(printable(f"last error, {age(ago)} ago: {table.last_error}"), "    ")
+    if table.last_retention is not None:
+        yield from wrapped(printable(_retention(table.last_retention, sight.status.read_at)), "    ")
+
+
+def _retention(run: LastRun, now: datetime) -> str:
+    """What it did; why it ended before its end is said on top."""
+    stayed = sum(run.refused.values())
+    kept = f", {count(stayed, 'old row')} stayed" if stayed else ""
+    unfinished = "" if run.finished else ", not finished"
+    ago = age(max(0.0, (now - run.ended_at).total_seconds()))
+    return f"retention, {ago} ago: {count(run.deleted, 'row')} deleted{kept}{unfinished}"
 
 
 def _rows(rows: Count) -> str:

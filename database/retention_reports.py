@@ -1,7 +1,7 @@
 """Reports of retention: kept as commands that are done, whoever asked for the run."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +16,14 @@ from database.leases import begin
 from database.schema import command
 from delivery.lease import Lease
 from delivery.retention_report import Refusal
+from delivery.rows import Key
 from delivery.source import SourceError
 
 # A report begins with these two (delivery.retention_report).
 REAL = '{"dryRun": false, %'
 FINISHED = '{"dryRun": false, "finished": true, %'
+
+UNCONFIRMED = (Refusal.NOT_IN_BIGQUERY, Refusal.NOT_IN_LEDGER)
 
 _NOW: ColumnElement[Any] = literal_column("CURRENT_TIMESTAMP(6)")
 
@@ -66,6 +69,7 @@ class LastRun:
     Attributes:
         finished: it went to its end; else `problem` says why not.
         refused: how many old rows stayed, by the reason (`delivery.retention_report.Refusal`).
+        examples: some of their keys, by the reason.
     """
 
     ended_at: datetime
@@ -73,11 +77,17 @@ class LastRun:
     problem: str | None = None
     deleted: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[Key]] = field(default_factory=dict)
 
     @property
     def unconfirmed(self) -> int:
         """Rows that are marked as synced, but that BigQuery doesn't have as far as anybody knows."""
-        return self.refused.get(Refusal.NOT_IN_BIGQUERY, 0) + self.refused.get(Refusal.NOT_IN_LEDGER, 0)
+        return sum(self.refused.get(reason, 0) for reason in UNCONFIRMED)
+
+    @property
+    def unconfirmed_keys(self) -> Sequence[Key]:
+        """Some of them."""
+        return [key for reason in UNCONFIRMED for key in self.examples.get(reason, ())]
 
 
 def last_runs(connection: Connection, tables: Collection[str]) -> Mapping[str, LastRun]:
@@ -88,7 +98,9 @@ def last_runs(connection: Connection, tables: Collection[str]) -> Mapping[str, L
 
 
 def _run(ended_at: datetime, report: Mapping[str, Any]) -> LastRun:
-    return LastRun(ended_at, report["finished"], report["problem"], report["deleted"], report["refused"])
+    return LastRun(
+        ended_at, report["finished"], report["problem"], report["deleted"], report["refused"], report["examples"]
+    )
 
 
 def last_report_id(table: str) -> Select[Any]:

@@ -2,64 +2,33 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, func, literal_column, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from config.settings import Settings
-from database.counting import NONE, Count, Items, count_items
+from database.counting import NONE, Count, Items, count_items, count_unconfigured
 from database.failures import explain
 from database.findable import UnpreparedError, find_flagged
 from database.flagged import DECIDING, Flagged, count_flagged
 from database.locks import lock_name
 from database.prepared import lacking
-from database.retention_reports import LastRun, last_runs
+from database.retention_reports import last_runs
+from database.rowless import find_rowless
 from database.schema import table as notes
+from database.table_status import UNPREPARED, TableStatus
 from delivery.ledger import ItemStatus
 
 CATALOGUE_SECONDS = 600.0
 RETENTION_SECONDS = 60.0  # how often it is asked for: it runs once a day
-UNPREPARED = "unprepared"  # the state of a table that the database isn't ready for
+UNCONFIGURED_SECONDS = 300.0  # how often items of tables that nobody configured are looked for
+ROWLESS_SECONDS = 60.0  # an item that waits for so long may be one without its row
 
-
-@dataclass(frozen=True, slots=True)
-class TableStatus:
-    """How one table fares.
-
-    Attributes:
-        state: what its owner noted last (`actors.messages.TableState`), or UNPREPARED.
-        reason: of the state, in words.
-        paused: an operator wants nothing sent until it is resumed; `state` says whether its owner knows.
-        owner_alive: some worker holds the table's lock at this moment.
-        pending: what waits for BigQuery, each row once: items that are pending, and rows whose flag is FALSE that no
-            item decides about.
-        syncing: items whose batch is on its way.
-        completed: items that are done, and not cleaned yet.
-        failed: items that BigQuery can't take.
-        synced: rows sent, a running total.
-        oldest_pending_age_seconds: of what is pending; negative where its time lies in the future. None: nothing
-            is pending, or its age can't be told. Of many rows, those with the smallest keys are looked at.
-        last_retention: None: it never ran.
-    """
-
-    state: str
-    reason: str | None = None
-    paused: bool = False
-    owner_alive: bool = False
-    pending: Count = NONE
-    syncing: Count = NONE
-    completed: Count = NONE
-    failed: Count = NONE
-    synced: int = 0
-    oldest_pending_age_seconds: float | None = None
-    last_sync_at: datetime | None = None
-    last_error_at: datetime | None = None
-    last_error: str | None = None
-    last_retention: LastRun | None = None
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +41,27 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How all tables fare. `read_at` is the database's clock."""
+    """How all tables fare.
+
+    Attributes:
+        read_at: the database's clock.
+        unconfigured: pending items of tables that the configuration doesn't have, by their table_name: nobody sends
+            them. Of many such names, some.
+    """
 
     read_at: datetime
     tables: Mapping[str, TableStatus]
     problems: tuple[Problem, ...] = ()
+    unconfigured: Mapping[str, Count] = field(default_factory=dict)
 
     def total(self, of: Callable[[TableStatus], Count]) -> Count:
         """The sum of a count over all tables."""
         return sum((of(table) for table in self.tables.values()), NONE)
+
+    def only(self, tables: Collection[str]) -> "Status":
+        """What it says of these tables."""
+        problems = tuple(problem for problem in self.problems if problem.table is None or problem.table in tables)
+        return Status(self.read_at, {name: self.tables[name] for name in tables}, problems)
 
     @property
     def last_sync_at(self) -> datetime | None:
@@ -100,11 +81,27 @@ class Status:
         return failing[max(failing)] if failing else None
 
 
+class _Seldom(Generic[Told]):
+    """What is asked for anew only every so many seconds."""
+
+    def __init__(self, seconds: float, ask: Callable[[Connection], Told], monotonic: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._ask = ask
+        self._monotonic = monotonic
+        self._told: tuple[float, Told] | None = None
+
+    def ask(self, connection: Connection) -> Told:
+        now = self._monotonic()
+        if self._told is None or now - self._told[0] >= self._seconds:
+            self._told = now, self._ask(connection)
+        return self._told[1]
+
+
 class StatusReader:
     """Asks the database in few statements: one, two for the tables together, and one for each of them.
 
     What the catalogue says is asked anew every CATALOGUE_SECONDS, and as soon as something isn't as it said; how
-    retention went every RETENTION_SECONDS.
+    retention went every RETENTION_SECONDS; items of unknown tables are looked for every UNCONFIGURED_SECONDS.
 
     Args:
         engine: `database.engine.connect_for_looking`, so that a table that somebody has locked costs little time.
@@ -116,8 +113,9 @@ class StatusReader:
         self._monotonic = monotonic
         self._asked_at: float | None = None
         self._found: dict[str, Flagged | None] = {}
-        self._retention_asked_at: float | None = None
-        self._retention: Mapping[str, LastRun] = {}
+        tables = settings.tables
+        self._retention = _Seldom(RETENTION_SECONDS, lambda asked: last_runs(asked, tables), monotonic)
+        self._unconfigured = _Seldom(UNCONFIGURED_SECONDS, lambda asked: count_unconfigured(asked, tables), monotonic)
         self._turn = threading.Lock()
 
     def read(self) -> Status:
@@ -142,7 +140,7 @@ class StatusReader:
             return Status(read_at, dict.fromkeys(self._settings.tables, unready), (Problem(problem),))
         noted = {row.table_name: row for row in connection.execute(select(notes))}
         items = count_items(connection, self._found) if self._found else {}
-        retention = self._ask_for_retention(connection)
+        retention, unconfigured = self._retention.ask(connection), self._unconfigured.ask(connection)
         tables: dict[str, TableStatus] = {}
         problems: list[Problem] = []
         for name in self._settings.tables:
@@ -150,10 +148,10 @@ class StatusReader:
             if (lack := unprepared.get(name)) is None:
                 status, lack = self._read_table(connection, name, items[name], read_at, status)
             else:
-                status = replace(status, state=UNPREPARED, reason=lack)
+                status = replace(status, noted=UNPREPARED, noted_reason=lack)
             tables[name] = status
             problems += [Problem(lack, name)] if lack else []
-        return Status(read_at, tables, tuple(problems))
+        return Status(read_at, tables, tuple(problems), unconfigured)
 
     def _ask_catalogue(self, connection: Connection) -> tuple[list[str], dict[str, str]]:
         """What the database lacks of our own tables, and what of each source table; empty where all is known."""
@@ -168,37 +166,37 @@ class StatusReader:
         self._asked_at = None if unprepared else now
         return [], unprepared
 
-    def _ask_for_retention(self, connection: Connection) -> Mapping[str, LastRun]:
-        now = self._monotonic()
-        if self._retention_asked_at is None or now - self._retention_asked_at >= RETENTION_SECONDS:
-            self._retention, self._retention_asked_at = last_runs(connection, self._settings.tables), now
-        return self._retention
-
     def _read_table(
         self, connection: Connection, name: str, items: Items, now: datetime, noted: TableStatus
     ) -> tuple[TableStatus, str | None]:
         """How the table fares, and why its rows can't be counted, where they can't."""
-        flagged, problem = self._found[name], None
+        flagged, problem, rowless = self._found[name], None, None
         rows, oldest_row = NONE, None
-        if flagged is not None:
-            try:
+        oldest_item = _age(items.oldest_pending, now)
+        try:
+            if flagged is not None:
                 rows, oldest_row = count_flagged(connection, flagged, items.total(DECIDING))
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise
-                # Somebody locks this table, changed it, or took our right on it; the others can be told all the same.
-                self._asked_at = None
-                rows = Count(0, is_estimate=True)
-                problem = f"{name}: its rows can't be counted: {explain(error)}"
-        oldest = (items.oldest_pending, oldest_row)
+            if oldest_item is not None and oldest_item > ROWLESS_SECONDS:
+                key = self._settings.tables[name].primary_key
+                rowless = find_rowless(connection, name, key, has_flag=flagged is not None)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            # Somebody locks this table, changed it, or took our right on it; the others can be told all the same.
+            self._asked_at = None
+            rows = Count(0, is_estimate=True)
+            problem = f"{name}: its rows can't be counted: {explain(error)}"
+        ages = [age for age in (oldest_item, _age(oldest_row, now)) if age is not None]
         status = replace(
             noted,
-            reason="; ".join(filter(None, [noted.reason, problem])) or None,
+            noted_reason="; ".join(filter(None, [noted.noted_reason, problem])) or None,
             pending=items.counts[ItemStatus.PENDING] + rows,
             syncing=items.counts[ItemStatus.SYNCING],
             completed=items.counts[ItemStatus.COMPLETED],
             failed=items.counts[ItemStatus.FAILED],
-            oldest_pending_age_seconds=max(((now - at).total_seconds() for at in oldest if at), default=None),
+            abandoned=items.counts[ItemStatus.ABANDONED],
+            oldest_pending_age_seconds=max(ages, default=None),
+            rowless=rowless,
         )
         return status, problem
 
@@ -223,14 +221,18 @@ def _noted(row: Row[Any] | None) -> TableStatus:
     if row is None:
         return TableStatus("stopped")
     return TableStatus(
-        state=row.state,
-        reason=row.reason,
+        noted=row.state,
+        noted_reason=row.reason,
         paused=bool(row.paused),
         synced=row.synced_rows,
         last_sync_at=_utc(row.last_sync_at),
         last_error_at=_utc(row.last_error_at),
         last_error=row.last_error,
     )
+
+
+def _age(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else (now - since).total_seconds()
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -10,12 +10,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from database.counting import Count
 from database.scrape import Scraped
-from database.status import UNPREPARED, Status, TableStatus
+from database.status import Status
+from database.table_status import NO_WORKER, PAUSING, RESUMING, UNPREPARED, TableStatus
 from operations.health import DISABLED, Health, Level, unreachable
 
 RUNNING = "running"
 # `actors.messages.TableState`, which the API's process doesn't load, and what the status adds.
-STATES = ("standby", "recovering", RUNNING, "waiting", "blocked", "paused", "stopped", UNPREPARED)
+OF_OWNERS = ("standby", "recovering", RUNNING, "waiting", "blocked", "paused", "stopped")
+STATES = (*OF_OWNERS, PAUSING, RESUMING, NO_WORKER, UNPREPARED)
 REASON_LENGTH = 120
 DATABASE_UP = "Whether the database answered this scrape."
 
@@ -86,6 +88,7 @@ def _counts(table: TableStatus) -> Sequence[tuple[str, Count]]:
         "syncing": table.syncing,
         "completed": table.completed,
         "failed": table.failed,
+        "abandoned": table.abandoned,
     }
     return tuple(counts.items())
 

@@ -15,15 +15,15 @@ from config.settings import Settings, SettingsError
 from database.engine import connect as connect_database
 from database.facts import ServerFacts
 from database.failures import explain
-from database.schema import metadata
-from database.status import UNPREPARED, Status, read_status
+from database.status import Status, read_status
+from database.table_status import UNPREPARED
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import BigQueryTable, SourceTable
 from operations.asking import Asking
 from operations.check_alerts import check_alerts, check_heartbeat
 from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
 from operations.check_database import check_database
-from operations.check_queue import check_queue, check_unconfigured
+from operations.check_queue import check_queue, judge_unconfigured
 from operations.check_retention import check_retention
 from operations.check_source import check_source, judge_columns
 from operations.findings import Doing, Finding, Level, Report, error, ok, warning
@@ -61,8 +61,8 @@ def _findings(settings: Settings, doing: Doing, environment: Mapping[str, str]) 
         status = yield from _read_status(database, settings)
         for name in settings.tables:
             yield from _check_table(name, settings, database, status, side, doing)
-        if database is not None and status is not None and database[1].engines.keys() >= metadata.tables.keys():
-            yield from check_unconfigured(database[0], settings)
+        if status is not None:
+            yield from judge_unconfigured(status.unconfigured)
         if side is not None:
             yield from check_heartbeat(side)
     finally:

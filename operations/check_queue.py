@@ -1,21 +1,19 @@
 """What `bq-sync check` says about one table's work: what waits, what failed, and whether a worker is at it."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
-from database.counting import Count, count_unconfigured
+from database.counting import Count
 from database.facts import OpenBatches, open_batches
 from database.failures import explain
-from database.identifiers import quote_text
-from database.status import TableStatus
+from database.table_status import TableStatus
 from operations.findings import Finding, error, ok, span, warning
+from operations.health import unconfigured
 
 STUCK_SECONDS = 900.0  # longer than any wait between two attempts at a batch
-NAMES_SAID = 5
 
 
 def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settings) -> Iterator[Finding]:
@@ -28,26 +26,10 @@ def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settin
     yield from judge_queue(name, status, batches, settings)
 
 
-def check_unconfigured(engine: Engine, settings: Settings) -> Iterator[Finding]:
+def judge_unconfigured(waiting: Mapping[str, Count]) -> Iterator[Finding]:
     """About items whose table_name is no configured table's."""
-    try:
-        with engine.connect() as connection:
-            waiting = count_unconfigured(connection, settings.tables)
-    except SQLAlchemyError as problem:
-        yield error("database", f"the queue can't be read: {explain(problem)}", "mend that, then check again")
-        return
     if waiting:
-        yield judge_unconfigured(waiting)
-
-
-def judge_unconfigured(waiting: Mapping[str, Count]) -> Finding:
-    said = [f"{name} ({_about(count)}{count.rows:,})" for name, count in islice(waiting.items(), NAMES_SAID)]
-    more = " and others" if len(waiting) > NAMES_SAID else ""
-    return warning(
-        "database",
-        f"queue items wait for ever, since their table_name isn't configured: {', '.join(said)}{more}",
-        "add the table to `tables`, or correct table_name in bq_sync_queue and in the program that writes it",
-    )
+        yield warning("database", *unconfigured(waiting))
 
 
 def _about(count: Count) -> str:
@@ -67,17 +49,20 @@ def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: 
     age = status.oldest_pending_age_seconds
     since = f", the oldest for {span(age)}" if age is not None and age > 0 else ""
     waiting = f"rows waiting for BigQuery: {_about(status.pending)}{status.pending.rows:,}{since}"
-    too_old = age is not None and age > settings.oldest_pending_threshold_seconds
+    # What waits for its row waits for no worker.
+    too_old = age is not None and age > settings.oldest_pending_threshold_seconds and status.rowless is None
     if status.pending.rows > settings.pending_threshold or too_old:
         yield warning(name, waiting, "see that a worker runs and that BigQuery answers; a backlog is sent by itself")
     else:
         yield ok(name, waiting)
+    if status.rowless is not None:
+        fix = "see why the row isn't there: its producer has to commit row and item in one transaction"
+        yield warning(name, str(status.rowless), fix)
     if status.failed.rows:
         yield warning(
             name,
             f"failed rows, which BigQuery can't take: {status.failed.rows:,}",
-            "ask for the reasons: SELECT record_id, last_error FROM bq_sync_queue"  # noqa: S608  quoted, and not run here
-            f" WHERE table_name = {quote_text(name)} AND sync_status = 'failed'",
+            f"see the reasons: `bq-sync failed --table {name}`; mend the rows, then `bq-sync retry --table {name}`",
         )
     if batches.count and not status.owner_alive:
         text = f"open batches that no worker looks after: {batches.count}, with {status.syncing.rows:,} items"

@@ -1,17 +1,21 @@
 """Whether all is well, and why not: a pure function of the status. API, command line, alerts and heartbeat share it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
 from database.counting import Count
 from database.failures import explain
-from database.status import UNPREPARED, Problem, Status, TableStatus
+from database.retention_reports import LastRun
+from database.status import Problem, Status
+from database.table_status import NO_WORKER, UNPREPARED, TableStatus
 
+NAMES_SAID = 5  # of tables or rows, where there are more
 CLOCK_TOLERANCE_SECONDS = 30.0  # by which clocks of one site may differ, and a row's time may lie in the future
 
 
@@ -38,6 +42,7 @@ class Kind(StrEnum):
     CLOCKS = "clocks"
     UNCONFIRMED = "unconfirmed"  # rows that are marked as synced, but that BigQuery doesn't have
     RETENTION = "retention"  # old rows aren't deleted
+    UNCONFIGURED = "unconfigured"  # items of tables that nobody carries
     DISABLED = "disabled"
 
     @property
@@ -142,6 +147,7 @@ def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
             *_reasons_to_act(status, thresholds),
             *_reasons_to_watch(status, thresholds),
             *_retention_reasons(status),
+            *_unconfigured_reasons(status),
             *_clock_reasons(status, now),
         )
     )
@@ -156,12 +162,12 @@ def _reason(problem: Problem, status: Status) -> Reason:
 
 def _reasons_to_act(status: Status, thresholds: Thresholds) -> Iterator[Reason]:
     ready = {name: table for name, table in status.tables.items() if table.state != UNPREPARED}
-    if orphaned := tuple(name for name, table in ready.items() if not table.owner_alive):
+    if orphaned := tuple(name for name, table in ready.items() if table.state == NO_WORKER):
         yield Reason(
             Kind.NO_WORKER, f"no worker is running for {', '.join(orphaned)}: start `bq-sync worker`", orphaned
         )
     for name, table in ready.items():
-        if table.owner_alive and table.state == "blocked":
+        if table.state == "blocked":
             yield Reason(Kind.BLOCKED, f"{name} is blocked: {table.reason}", (name,))
     failed = status.total(lambda table: table.failed)
     if failed.rows > thresholds.failed:
@@ -185,12 +191,36 @@ def _retention_reasons(status: Status) -> Iterator[Reason]:
     for name, table in status.tables.items():
         run = table.last_retention
         if run is not None and run.unconfirmed:
-            text = (
-                f"{name}: {run.unconfirmed:,} old rows are marked as sent, but aren't found in BigQuery: they stay here"
-            )
-            yield Reason(Kind.UNCONFIRMED, text, (name,))
+            text = f"{name}: {run.unconfirmed:,} old rows are marked as sent, but aren't found in BigQuery"
+            fix = "they stay here; find out who deleted them there, then send them again"
+            yield Reason(Kind.UNCONFIRMED, f"{text}{_which(run)}: {fix}", (name,))
         if run is not None and run.problem is not None:
             yield Reason(Kind.RETENTION, f"{name}: old rows aren't deleted: {run.problem}", (name,))
+
+
+def _which(run: LastRun) -> str:
+    """Some of the rows that BigQuery doesn't have."""
+    some = [str(key) for key in run.unconfirmed_keys[:NAMES_SAID]]
+    more = ", ..." if run.unconfirmed > len(some) else ""
+    return f" ({'id' if len(some) == 1 else 'ids'} {', '.join(some)}{more})" if some else ""
+
+
+def _unconfigured_reasons(status: Status) -> Iterator[Reason]:
+    if status.unconfigured:
+        yield Reason(Kind.UNCONFIGURED, ": ".join(unconfigured(status.unconfigured)))
+
+
+def unconfigured(waiting: Mapping[str, Count]) -> tuple[str, str]:
+    """What is wrong with items of tables that the configuration doesn't have, and the fix."""
+    said = [
+        f"{name} ({'about ' if count.is_estimate else ''}{count.rows:,})"
+        for name, count in islice(waiting.items(), NAMES_SAID)
+    ]
+    more = " and others" if len(waiting) > NAMES_SAID else ""
+    return (
+        f"queue items wait for ever, since their table_name isn't configured: {', '.join(said)}{more}",
+        "add the table to `tables`, or correct table_name in bq_sync_queue and in the program that writes it",
+    )
 
 
 def _clock_reasons(status: Status, now: datetime) -> Iterator[Reason]:
@@ -208,9 +238,13 @@ def _clock_reasons(status: Status, now: datetime) -> Iterator[Reason]:
 
 
 def _cause(table: TableStatus) -> str:
-    """Why the table doesn't get on, where its worker says so."""
-    troubled = table.owner_alive and table.state != "running" and table.reason
-    return f"; {table.state}: {table.reason}" if troubled else ""
+    """Why the table doesn't get on, where its worker says so, or the database."""
+    causes = []
+    if table.state != "running" and table.reason:
+        causes.append(f"; {table.state}: {table.reason}")
+    if table.rowless is not None:
+        causes.append(f"; {table.rowless}")
+    return "".join(causes)
 
 
 def _rows(count: Count) -> str:

@@ -9,7 +9,9 @@ from api.login import Role
 from api.models.base import Answer
 from database.activity import Activity
 from database.retention_reports import LastRun
-from database.status import Status, TableStatus
+from database.rowless import Rowless
+from database.status import Status
+from database.table_status import TableStatus
 from operations.health import Health, Level
 
 
@@ -37,6 +39,19 @@ class QueueStats(Answer):
     syncing: int
     completed: int
     failed: int
+    abandoned: int
+
+
+class RowlessStats(Answer):
+    """Pending items that wait for rows which aren't there, of the oldest: how many, and the first of them."""
+
+    items: int
+    id: int
+    record_id: str
+
+    @classmethod
+    def of(cls, rowless: Rowless) -> "RowlessStats":
+        return cls(items=rowless.items, id=rowless.first_item, record_id=rowless.first_record)
 
 
 class RetentionStats(Answer):
@@ -65,6 +80,7 @@ class TableStats(Answer):
     synced: int
     failed: int
     oldest_pending_age_seconds: float | None
+    rowless: RowlessStats | None
     state: str
     reason: str | None
     paused: bool
@@ -83,6 +99,7 @@ class TableStats(Answer):
             synced=table.synced,
             failed=table.failed.rows,
             oldest_pending_age_seconds=None if age is None else round(age, 1),
+            rowless=None if table.rowless is None else RowlessStats.of(table.rowless),
             state=table.state,
             reason=table.reason,
             paused=table.paused,
@@ -95,7 +112,7 @@ class TableStats(Answer):
 
 
 class StatusAnswer(Answer):
-    """`site_id` is null until a worker has derived it."""
+    """`site_id` is null until a worker has derived it. `unconfigured`: pending items of unknown tables, by name."""
 
     read_at: datetime
     site_id: str | None
@@ -106,6 +123,7 @@ class StatusAnswer(Answer):
     last_error_at: datetime | None
     last_error: str | None
     table_stats: dict[str, TableStats]
+    unconfigured: dict[str, int]
 
     @classmethod
     def of(cls, status: Status, *, site_id: str | None, version: str | None, enabled: bool) -> "StatusAnswer":
@@ -121,11 +139,13 @@ class StatusAnswer(Answer):
                 syncing=status.total(lambda table: table.syncing).rows,
                 completed=status.total(lambda table: table.completed).rows,
                 failed=status.total(lambda table: table.failed).rows,
+                abandoned=status.total(lambda table: table.abandoned).rows,
             ),
             last_sync_at=status.last_sync_at,
             last_error_at=status.last_error_at,
             last_error=status.last_error,
             table_stats={name: TableStats.of(table) for name, table in status.tables.items()},
+            unconfigured={name: count.rows for name, count in status.unconfigured.items()},
         )
 
 

@@ -93,6 +93,22 @@ const ADVICE = {
     en: "Set the clock that is wrong: `timedatectl set-ntp true`.",
     ja: "狂っている方の時計を合わせてください: `timedatectl set-ntp true`。",
   },
+  rowless: {
+    en: "See why the row isn't there: its producer has to commit row and item in one transaction.",
+    ja: "行がない理由を確認してください。行と項目は同じトランザクションでコミットする必要があります。",
+  },
+  unconfirmed: {
+    en: "`bq-sync retention --dry-run` names more of them. docs/troubleshooting.md says how to send them again.",
+    ja: "`bq-sync retention --dry-run` で対象を確認できます。再送信の方法は docs/troubleshooting.md にあります。",
+  },
+  retention: {
+    en: "`bq-sync check` says more. Rows are carried meanwhile, and the database grows.",
+    ja: "`bq-sync check` で詳細を確認してください。送信は続いていますが、データベースは大きくなります。",
+  },
+  unconfigured: {
+    en: "Add the table to `tables`, or correct table_name in `bq_sync_queue` and in the program that writes it.",
+    ja: "`tables` にテーブルを追加するか、`bq_sync_queue` とそれを書き込むプログラムの table_name を直してください。",
+  },
   zone: {
     en: "Compare `database_timezone` with the zone that the camera server writes in.",
     ja: "`database_timezone` と、カメラサーバーが書き込むタイムゾーンを比べてください。",
@@ -138,6 +154,12 @@ const CAUSES = [
   [/^the database (answered with error|library failed)/, "データベースがエラーを返しました", "unknown"],
 ];
 
+const ROWLESS = /item (\d+) names record (.+?), which isn't in the table/s;
+const rowlessInJapanese = (cause) => {
+  const [, item, record] = ROWLESS.exec(cause);
+  return `項目 ${item} の行（レコード ${record}）がテーブルにありません（行は 10 分間待ちます）`;
+};
+
 const STATES = { waiting: "待機中", blocked: "停止", recovering: "復旧中", paused: "一時停止中", stopped: "停止", standby: "スタンバイ" };
 
 const UNITS = { days: "日", h: "時間", min: "分", s: "秒" };
@@ -152,6 +174,11 @@ const SENTENCES = [
   [/^(.+ rows?) failed, more than (.+): see their errors/, ([, rows, most]) => `${rowsInJapanese(rows)}が失敗しています（上限 ${most}）`, "failed"],
   [/^(.+ rows?) pending, more than (.+)$/, ([, rows, most]) => `${rowsInJapanese(rows)}が送信待ちです（上限 ${most}）`, "backlog"],
   [
+    /^(\S+): the oldest pending row is (.+) old \(limit: (.+?)\);.* (item \d+ names record .+)$/s,
+    ([, table, age, limit, item]) => `${table}: 最も古い送信待ちの行は ${inJapanese(age)}前のものです（上限 ${inJapanese(limit)}）。${rowlessInJapanese(item)}`,
+    "rowless",
+  ],
+  [
     /^(\S+): the oldest pending row is (.+) old \(limit: (.+?)\); (\w+): (?<cause>.+)$/s,
     ([, table, age, limit, state], cause) => `${table}: 最も古い送信待ちの行は ${inJapanese(age)}前のものです（上限 ${inJapanese(limit)}）。${STATES[state] ?? state}: ${cause}`,
     "cause",
@@ -159,6 +186,13 @@ const SENTENCES = [
   [/^(\S+): the oldest pending row is (.+) old \(limit: (.+)\)$/, ([, table, age, limit]) => `${table}: 最も古い送信待ちの行は ${inJapanese(age)}前のものです（上限 ${inJapanese(limit)}）`, "backlog"],
   [/^the clocks of this machine and the database are (.+) apart/, ([, apart]) => `このマシンとデータベースの時計が ${inJapanese(apart)}ずれています`, "clocks"],
   [/^(\S+): a pending row is (.+) in the future/, ([, table, ahead]) => `${table}: 送信待ちの行の日時が ${inJapanese(ahead)}先の未来です`, "zone"],
+  [
+    /^(\S+): ([\d,]+) old rows are marked as sent, but aren't found in BigQuery(?: \((ids? .+)\))?:/s,
+    ([, table, rows, ids]) => `${table}: 送信済みの古い行 ${rows} 件が BigQuery に見つかりません${ids ? `（${ids}）` : ""}。これらは削除されません`,
+    "unconfirmed",
+  ],
+  [/^(\S+): old rows aren't deleted: (?<cause>.+)$/s, ([, table], cause) => `${table}: 古い行を削除できません: ${cause}`, "retention"],
+  [/^queue items wait for ever, since their table_name isn't configured: (.+): add the table/s, ([, names]) => `設定にないテーブルの項目がキューに残っています: ${names.replaceAll("about ", "約 ")}`, "unconfigured"],
   [/^bq-sync is disabled and sends nothing/, () => "bq-sync は無効になっており、何も送信しません。設定で `enabled: true`（または `BQ_SYNC_ENABLED=true`）にして再起動してください", null],
   [/^the database has no (.+): run `bq-sync migrate`$/, ([, what]) => `データベースに ${what} がありません`, "migrate"],
   [/^database_url isn't set/, () => "database_url が設定されていません。`BQ_SYNC_DATABASE_URL` を設定してください", null],

@@ -8,7 +8,9 @@ import { said, withCode } from "./said.js";
 import { text } from "./texts.js";
 
 /** How bad each state is; the others are neither good nor bad. */
-const TONES = { running: "good", waiting: "fair", recovering: "fair", blocked: "bad", unprepared: "bad", noWorker: "bad" };
+const TONES = { running: "good", waiting: "fair", recovering: "fair", blocked: "bad", unprepared: "bad", "no worker": "bad" };
+
+const NO_WORKER = "no worker";
 
 const EXPLAINED_BY_REASON = new Set(["waiting", "blocked", "unprepared", "recovering", "standby"]);
 
@@ -41,9 +43,10 @@ export class TableCard {
   }
 
   show(stats, enabled) {
-    const state = stateOf(stats, enabled);
-    setText(this._state, text.states[state] ?? state);
-    this._state.className = `state ${TONES[state] ?? ""}`;
+    const { state } = stats;
+    const noWorker = state === NO_WORKER;
+    setText(this._state, noWorker && stats.paused ? text.pausedNoWorkerState : (text.states[state] ?? state));
+    this._state.className = `state ${(noWorker && !enabled) || stats.paused ? "" : (TONES[state] ?? "")}`;
     const values = {
       waiting: count(stats.pending, stats.pendingIsEstimate),
       oldest: ageOf(stats.oldestPendingAgeSeconds),
@@ -52,7 +55,7 @@ export class TableCard {
     };
     for (const { key, value } of this._figures) setText(value, values[key]);
     this._figures.at(-1).node.classList.toggle("bad", stats.failed > 0);
-    setChildren(this._trouble, troubleOf(stats, state));
+    setChildren(this._trouble, [...troubleOf(stats, enabled), ...rowlessOf(stats)]);
     setChildren(this._error, lastErrorOf(stats, state));
     this._pause.hidden = stats.paused;
     this._flush.hidden = stats.paused;
@@ -64,19 +67,17 @@ export class TableCard {
   }
 }
 
-function stateOf(stats, enabled) {
-  if (stats.state === "unprepared") return "unprepared";
-  if (stats.paused) return stats.workerAlive && stats.state !== "paused" ? "pausing" : "paused";
-  if (!enabled) return "stopped";
-  if (!stats.workerAlive) return "noWorker";
-  return stats.state === "paused" ? "resuming" : stats.state;
+function troubleOf({ state, paused, reason }, enabled) {
+  if (state === NO_WORKER) {
+    if (paused) return [advice(text.pausedNoWorker)];
+    return enabled ? [advice(text.noWorkerAdvice)] : []; // that it is disabled is said on top
+  }
+  if (EXPLAINED_BY_REASON.has(state) && reason) return said(reason, text.stateAdvice[state]);
+  return state === "recovering" ? [advice(text.recoveringAdvice)] : [];
 }
 
-function troubleOf(stats, state) {
-  if (state === "noWorker") return [advice(text.noWorkerAdvice)];
-  if (state === "paused" && !stats.workerAlive) return [advice(text.pausedNoWorker)];
-  if (EXPLAINED_BY_REASON.has(state) && stats.reason) return said(stats.reason, text.stateAdvice[state]);
-  return state === "recovering" ? [advice(text.recoveringAdvice)] : [];
+function rowlessOf({ rowless }) {
+  return rowless ? [advice(text.rowless(count(rowless.items), rowless.id, rowless.recordId))] : [];
 }
 
 const advice = (words) => element("p", { class: "advice" }, ...withCode(words));

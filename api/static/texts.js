@@ -102,11 +102,14 @@ const en = {
     pausing: "Pausing…",
     resuming: "Resuming…",
     unprepared: "Not prepared",
-    noWorker: "No worker",
+    "no worker": "No worker",
   },
+  pausedNoWorkerState: "Paused, no worker",
   pausedNoWorker: "Paused. No worker is running for this table either.",
   noWorkerAdvice: "No worker is running for this table, so nothing is sent. Start `bq-sync worker` (or look why it ended: its log says so).",
   recoveringAdvice: "It asks BigQuery what became of the last batches, and sends nothing before it knows.",
+  rowless: (items, id, record) =>
+    `Waiting for rows that aren't there: ${items === "1" ? "1 item" : `${items} items`}, the first is item ${id} for record ${record}. Each waits 10 minutes for its row.`,
   stateAdvice: {
     waiting: "It tries again by itself.",
     blocked: "It tries again by itself every 5 minutes, once this is mended.",
@@ -256,11 +259,14 @@ const ja = {
     pausing: "一時停止しています…",
     resuming: "再開しています…",
     unprepared: "準備未完了",
-    noWorker: "ワーカーなし",
+    "no worker": "ワーカーなし",
   },
+  pausedNoWorkerState: "一時停止中（ワーカーなし）",
   pausedNoWorker: "一時停止中です。このテーブルのワーカーも動いていません。",
   noWorkerAdvice: "このテーブルのワーカーが動いていないため、何も送信されません。`bq-sync worker` を起動してください（終了した理由はログにあります）。",
   recoveringAdvice: "直前のバッチの結果を BigQuery に確認しています。確認できるまで送信しません。",
+  rowless: (items, id, record) =>
+    `元の行がまだない項目が ${items} 件あります（最初: 項目 ${id}、レコード ${record}）。それぞれ 10 分間、行を待ちます。`,
   stateAdvice: {
     waiting: "自動的に再試行します。",
     blocked: "原因を取り除けば、5 分ごとの再試行で自動的に再開します。",

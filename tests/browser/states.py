@@ -26,6 +26,7 @@ def table(**values: Any) -> Json:
         "synced": 184_211,
         "failed": 0,
         "oldestPendingAgeSeconds": 4.2,
+        "rowless": None,
         "state": "running",
         "reason": None,
         "paused": False,
@@ -54,11 +55,13 @@ def site(
             "syncing": 0,
             "completed": 77,
             "failed": sum(of["failed"] for of in stats.values()),
+            "abandoned": 0,
         },
         "lastSyncAt": max((of["lastSyncAt"] for of in stats.values() if of["lastSyncAt"]), default=None),
         "lastErrorAt": None,
         "lastError": None,
         "tableStats": stats,
+        "unconfigured": {},
     } | more
     return {
         "GET /status": status,
@@ -149,13 +152,13 @@ def unhealthy() -> Answers:
 def paused() -> Answers:
     return site(
         table(paused=True, state="paused", pending=240, oldestPendingAgeSeconds=190),
-        table(paused=True, state="running"),
+        table(paused=True, state="pausing"),
         table(),
     )
 
 
 def worker_dead() -> Answers:
-    dead = {"workerAlive": False}
+    dead = {"workerAlive": False, "state": "no worker"}
     return site(
         table(pending=92, oldestPendingAgeSeconds=140, **dead),
         table(pending=0, oldestPendingAgeSeconds=None, **dead),

@@ -1,6 +1,7 @@
 """English and Japanese, light and dark; and that whatever the server may say is known in both languages."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import BrowserContext, Page, expect
@@ -9,7 +10,10 @@ from bigquery.classify import of_exception
 from bigquery.error_classes import GRPC_CODES, HTTP_CODES, REST_REASONS, STORAGE_ERRORS
 from database.counting import Count
 from database.failures import _MEANINGS
-from database.status import Problem, Status, TableStatus
+from database.retention_reports import LastRun
+from database.rowless import Rowless
+from database.status import Problem, Status
+from database.table_status import TableStatus
 from operations.health import DISABLED, Thresholds, judge
 from tests.browser import states
 from tests.browser.conftest import open_page
@@ -89,6 +93,9 @@ def reasons() -> list[str]:
     now = datetime.now(UTC)
     much = Count(50_000, is_estimate=True)
     cause = of_exception(OSError()).reason
+    rowless = Rowless(1, first_item=12, first_record="9", has_flag=True)
+    lost = LastRun(now, finished=True, refused={"notInBigQuery": 2}, examples={"notInBigQuery": [4, 5]})
+    stuck = LastRun(now, finished=False, problem=cause)
     statuses = [
         Status(now, {}, (Problem("the database has no bq_sync_batch: run `bq-sync migrate`"),)),
         Status(now, {"logs": TableStatus("stopped")}),
@@ -98,6 +105,25 @@ def reasons() -> list[str]:
         Status(now, {"logs": TableStatus("running", owner_alive=True, oldest_pending_age_seconds=900)}),
         Status(now, {"logs": TableStatus("waiting", cause, owner_alive=True, oldest_pending_age_seconds=9e5)}),
         Status(now, {"logs": TableStatus("running", owner_alive=True, oldest_pending_age_seconds=-900)}),
+        Status(
+            now, {"logs": TableStatus("running", owner_alive=True, oldest_pending_age_seconds=9e5, rowless=rowless)}
+        ),
+        Status(
+            now,
+            {
+                "logs": TableStatus(
+                    "waiting",
+                    cause,
+                    owner_alive=True,
+                    oldest_pending_age_seconds=9e5,
+                    rowless=replace(rowless, items=3),
+                )
+            },
+        ),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=lost)}),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=replace(lost, examples={}))}),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=stuck)}),
+        Status(now, {}, unconfigured={"lgos": much, "others": Count(3)}),
         Status(now - timedelta(hours=3), {"logs": TableStatus("running", owner_alive=True)}),
     ]
     found = [reason for status in statuses for reason in judge(status, now, Thresholds()).texts]

@@ -50,6 +50,16 @@ def test_degraded(page: Page, fake: FakeApi, url: str, screenshot: Screenshot) -
     screenshot(page, "degraded")
 
 
+def test_an_item_waits_for_its_row(page: Page, fake: FakeApi, url: str) -> None:
+    rowless = {"items": 2, "id": 12, "recordId": "<b>4711</b>"}
+    fake.now(states.site(states.table(rowless=rowless), states.table(), states.table()))
+    page.goto(url)
+    expect(page.get_by_role("article", name="detection_logs")).to_contain_text(
+        "Waiting for rows that aren't there: 2 items, the first is item 12 for record <b>4711</b>."
+    )
+    expect(page.get_by_role("article", name="is21_logs")).not_to_contain_text("Waiting for rows")
+
+
 def test_unhealthy(page: Page, fake: FakeApi, url: str, screenshot: Screenshot) -> None:
     fake.now(states.unhealthy())
     page.goto(url)
@@ -82,7 +92,9 @@ def test_worker_dead(page: Page, fake: FakeApi, url: str, screenshot: Screenshot
     assert "No worker is running for this table, so nothing is sent. Start bq-sync worker" in card(
         page, "detection_logs"
     )
-    assert "Paused. No worker is running for this table either." in card(page, "is21_logs")
+    assert "No worker" in card(page, "ai_summary_cache")
+    for part in ("Paused, no worker", "Paused. No worker is running for this table either."):
+        assert part in card(page, "is21_logs")
     screenshot(page, "worker-dead")
 
 

@@ -48,7 +48,7 @@ def test_status_and_health(prepared: Engine) -> None:
         connection.execute(text("INSERT INTO logs (synced_to_bq) SELECT FALSE FROM seq_1_to_1500"))
     answer = call(app(prepared), "GET", "/status").json()
     assert answer["queueStats"]["pending"] == 1500
-    assert answer["tableStats"]["logs"]["state"] == "stopped"
+    assert answer["tableStats"]["logs"]["state"] == "no worker"
     health = call(app(prepared), "GET", "/health")
     assert health.status_code == 503
     assert health.json()["reasons"] == [

@@ -185,7 +185,7 @@ def test_what_waits_and_who_works(variables: dict[str, str], engine: Engine) -> 
     assert find(findings, "detection_logs", "a worker owns the table").level is Level.OK
     assert find(findings, "detection_logs", "rows waiting").level is Level.WARNING
     assert find(findings, "is21_logs", "no worker is running").level is Level.WARNING
-    assert "last_error" in str(find(findings, "is21_logs", "failed rows").fix)
+    assert "bq-sync failed --table is21_logs" in str(find(findings, "is21_logs", "failed rows").fix)
     assert find(findings, "is21_logs", "open batches").level is Level.WARNING
 
 

@@ -126,7 +126,45 @@ def test_json_is_what_the_api_answers_with_health(bq_sync: CommandLine, prepared
     assert answer["health"]["status"] == "unhealthy"
     assert "no worker is running for logs, summaries" in answer["health"]["reasons"][0]
     assert (answer["siteId"], answer["queueStats"]["failed"]) == ("box", 2)
-    assert answer["tableStats"]["logs"]["workerAlive"] is False
+    logs = answer["tableStats"]["logs"]
+    assert (logs["state"], logs["workerAlive"]) == ("no worker", False)
+
+
+def test_an_item_waits_for_its_row_and_one_for_its_table(bq_sync: CommandLine, prepared: Engine) -> None:
+    late = "UTC_TIMESTAMP(6) - INTERVAL 90 SECOND"
+    execute(
+        prepared,
+        f"INSERT INTO bq_sync_queue (id, table_name, record_id, created_at) VALUES (5, 'logs', '4711', {late})",
+        "INSERT INTO bq_sync_queue (table_name, record_id) VALUES ('lgos', '1')",
+    )
+    with owned(prepared, "logs", "summaries"):
+        done = bq_sync("status")
+    assert done.exit_code == 3
+    assert "    item 5 names record 4711, which isn't in the table; such an item waits 10 min" in done.stdout
+    assert "table_name isn't configured: lgos (1)" in done.stdout
+
+
+def test_how_retention_went(bq_sync: CommandLine, prepared: Engine) -> None:
+    report = {"dryRun": False, "finished": True, "problem": None, "deleted": 8640, "refused": {"waits": 3}}
+    execute(
+        prepared,
+        "INSERT INTO bq_sync_command (table_name, kind, state, ended_at, result) VALUES ('logs', 'retention', 'done',"
+        f" UTC_TIMESTAMP(6) - INTERVAL 3 HOUR, '{json.dumps(report | {'examples': {}})}')",
+    )
+    with owned(prepared, "logs", "summaries"):
+        done = bq_sync("status")
+    assert "    retention, 3 h ago: 8,640 rows deleted, 3 old rows stayed" in done.stdout.splitlines()
+
+
+def test_of_one_table_alone(bq_sync: CommandLine, prepared: Engine) -> None:
+    with owned(prepared, "logs"):
+        done = bq_sync("status", "--table", "logs")
+        assert (done.exit_code, len(done.stdout.splitlines())) == (0, 4)
+        assert row(done.stdout, "logs")[1] == "stopped"
+        assert bq_sync("status", "--table", "summaries").exit_code == 4
+        assert list(json.loads(bq_sync("status", "--table", "logs", "--json").stdout)["tableStats"]) == ["logs"]
+    unknown = bq_sync("status", "--table", "lgos")
+    assert (unknown.exit_code, "There are logs, summaries" in unknown.stderr) == (2, True)
 
 
 def test_a_database_that_isnt_prepared(bq_sync: CommandLine) -> None:

@@ -13,7 +13,8 @@ from bigquery.heartbeat import HeartbeatTable
 from bigquery.metadata import create_table
 from config.settings import Settings, load
 from database.counting import Count
-from database.status import Status, TableStatus
+from database.status import Status
+from database.table_status import TableStatus
 from delivery.errors import DestinationError
 from operations.findings import Finding, Level
 from operations.health import Health, Kind, Reason, Sight, unreachable

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from api.app import create_app
 from database.changes import ServerChanges
 from database.changes import connect as connect_for_changes
-from database.status import UNPREPARED, read_status
+from database.status import read_status
+from database.table_status import UNPREPARED
 from operations.migrate import _alembic, migrate_down, migrate_up, migration_sql, plan
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB

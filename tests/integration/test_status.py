@@ -22,7 +22,8 @@ from database.counting import Count
 from database.locks import lock_name
 from database.schema import metadata, queue
 from database.schema import table as notes
-from database.status import UNPREPARED, Problem, Status, TableStatus, read_status
+from database.status import Problem, Status, read_status
+from database.table_status import UNPREPARED, TableStatus
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +98,7 @@ def test_rows_are_pending_by_flag_and_by_item_each_once(connection: Connection) 
     # by flag: 6 (its flag is being set), 7 (only an INSERT item decides) and 8; by item: 1, 2 and 99
     assert status.pending == Count(6)
     assert (status.syncing, status.completed, status.failed) == (Count(1), Count(2), Count(2))
+    assert status.abandoned == Count(1)
 
 
 def test_a_table_without_flag_waits_by_items_alone(connection: Connection) -> None:
@@ -156,6 +158,56 @@ def test_the_oldest_of_rows_and_items_counts_and_decided_ones_dont(connection: C
     assert read(connection).oldest_pending_age_seconds == pytest.approx(300, abs=30)
 
 
+LATE = text("UTC_TIMESTAMP(6) - INTERVAL 90 SECOND")
+
+
+def test_items_that_wait_for_rows_which_arent_there_are_named(connection: Connection) -> None:
+    add_rows(connection, 3)
+    add_items(connection, "pending", 1, "002", created_at=LATE)  # their rows are there
+    add_items(connection, "pending", 98, created_at=LATE, payload="{}")  # needs no row
+    add_items(connection, "pending", 97, created_at=LATE, operation="DELETE")
+    assert read(connection).rowless is None
+    add_items(connection, "pending", 99, 100, created_at=LATE)
+    rowless = read(connection).rowless
+    assert rowless is not None
+    assert (rowless.items, rowless.first_record, rowless.has_flag) == (2, "99", True)
+    assert not read(connection, synced_flag=None).rowless.has_flag  # type: ignore[union-attr]  # there is one
+
+
+def test_an_item_that_has_just_come_isnt_suspected(connection: Connection) -> None:
+    add_items(connection, "pending", 99)
+    assert read(connection).rowless is None
+
+
+def test_of_many_items_few_are_looked_at(connection: Connection) -> None:
+    add_items(connection, "pending", *range(500, 530), created_at=LATE)
+    rowless = read(connection).rowless
+    assert rowless is not None
+    assert (rowless.items, rowless.first_record) == (20, "500")
+
+
+def test_text_keys_are_found_as_the_server_compares_them(engine: Engine) -> None:
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.execute(
+            text("CREATE TABLE logs (id VARCHAR(20) PRIMARY KEY, made_at DATETIME(6), synced BOOLEAN, KEY (synced))")
+        )
+        connection.execute(text("INSERT INTO logs (id, synced) VALUES ('abc', 0)"))
+        add_items(connection, "pending", "ABC", created_at=LATE)
+        assert read(connection).rowless is None
+        add_items(connection, "pending", "abd", created_at=LATE)
+        rowless = read(connection).rowless
+    assert rowless is not None
+    assert rowless.first_record == "abd"
+
+
+def test_items_of_tables_that_arent_configured(connection: Connection) -> None:
+    add_items(connection, "pending", 1, 2, table_name="lgos")
+    add_items(connection, "completed", 1, table_name="former")
+    connection.commit()
+    assert read_status(connection.engine, settings()).unconfigured == {"lgos": Count(2)}
+
+
 def test_what_the_owner_noted(connection: Connection) -> None:
     connection.execute(
         insert(notes).values(
@@ -169,7 +221,7 @@ def test_what_the_owner_noted(connection: Connection) -> None:
         )
     )
     status = read(connection)
-    assert (status.state, status.reason, status.synced) == ("waiting", "the network is down", 42)
+    assert (status.noted, status.noted_reason, status.synced) == ("waiting", "the network is down", 42)
     assert status.last_sync_at == datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
     assert status.last_error_at == datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 
@@ -241,7 +293,7 @@ def test_a_table_that_somebody_has_locked_is_a_problem_of_that_table_alone(conne
 
     (problem,) = status.problems
     assert problem == Problem("logs: its rows can't be counted: a lock wasn't free in time (error 1205)", "logs")
-    assert (status.tables["logs"].state, status.tables["logs"].reason) == ("stopped", problem.text)
+    assert (status.tables["logs"].noted, status.tables["logs"].noted_reason) == ("stopped", problem.text)
     assert status.tables["logs"].pending == Count(1, is_estimate=True)  # its items
     assert status.tables["names"] == TableStatus("stopped", pending=Count(1))
 

@@ -9,7 +9,8 @@ from sqlalchemy import Engine, event, text
 from database.counting import Count
 from database.engine import connect_for_looking
 from database.schema import metadata
-from database.status import CATALOGUE_SECONDS, UNPREPARED, StatusReader
+from database.status import CATALOGUE_SECONDS, UNCONFIGURED_SECONDS, StatusReader
+from database.table_status import UNPREPARED
 from tests.fakes.clock import FakeClock
 from tests.integration.migrating import run, settings
 
@@ -71,6 +72,20 @@ def test_where_rows_wait_their_age_is_asked_too(looked: Looked, engine: Engine) 
     assert looked.reader.read().tables["logs"].pending == Count(2)
 
 
+def test_an_item_that_waits_for_long_is_looked_at(looked: Looked, engine: Engine) -> None:
+    late = "UTC_TIMESTAMP(6) - INTERVAL 61 SECOND"
+    run(engine, f"INSERT INTO bq_sync_queue (table_name, record_id, created_at) VALUES ('logs', '1', {late})")
+    assert len(looked.statements()) == TOGETHER + len(TABLES) + 2
+
+
+def test_items_of_unknown_tables_are_looked_for_seldom(looked: Looked, engine: Engine) -> None:
+    run(engine, "INSERT INTO bq_sync_queue (table_name, record_id) VALUES ('lgos', '1'), ('lgos', '2')")
+    assert len(looked.statements()) == TOGETHER + len(TABLES)
+    looked.clock.now += UNCONFIGURED_SECONDS
+    assert looked.reader.read().unconfigured == {"lgos": Count(2)}
+    assert len(looked.statements()) == TOGETHER + len(TABLES)
+
+
 def test_the_catalogue_is_asked_now_and_then(looked: Looked) -> None:
     looked.clock.now += CATALOGUE_SECONDS - 1
     assert not looked.asks_catalogue()
@@ -85,7 +100,7 @@ def test_what_was_taken_away_is_said_by_the_next_look(looked: Looked, engine: En
     assert "its rows can't be counted" in first.problems[0].text
     assert second.problems[0].text == "logs: the table has no index on synced_to_bq: run `bq-sync migrate`"
     assert second.tables["logs"].state == UNPREPARED
-    assert second.tables["names"].state == "stopped"
+    assert second.tables["names"].noted == "stopped"
 
     run(engine, "ALTER TABLE logs ADD KEY (synced_to_bq)")
     assert looked.reader.read().problems == ()

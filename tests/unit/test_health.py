@@ -7,7 +7,9 @@ import pytest
 
 from database.counting import Count
 from database.retention_reports import LastRun
-from database.status import UNPREPARED, Problem, Status, TableStatus
+from database.rowless import Rowless
+from database.status import Problem, Status
+from database.table_status import UNPREPARED, TableStatus
 from operations.health import DISABLED, Health, Kind, Level, Reason, Thresholds, judge, unreachable
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -31,8 +33,8 @@ def test_all_is_well() -> None:
         replace(WELL, oldest_pending_age_seconds=300.0),
         replace(WELL, oldest_pending_age_seconds=-30.0),
         replace(WELL, oldest_pending_age_seconds=None),
-        replace(WELL, state="waiting", reason="the network is down"),
-        replace(WELL, state="recovering"),
+        replace(WELL, noted="waiting", noted_reason="the network is down"),
+        replace(WELL, noted="recovering"),
     ],
 )
 def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
@@ -59,7 +61,7 @@ def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
             "logs: the oldest pending row is 5 min old (limit: 5 min)",
         ),
         (
-            replace(WELL, state="waiting", reason="the network is down", oldest_pending_age_seconds=7_200.0),
+            replace(WELL, noted="waiting", noted_reason="the network is down", oldest_pending_age_seconds=7_200.0),
             Level.DEGRADED,
             "logs: the oldest pending row is 2 h old (limit: 5 min); waiting: the network is down",
         ),
@@ -68,7 +70,11 @@ def test_up_to_a_threshold_all_is_well(table: TableStatus) -> None:
             Level.DEGRADED,
             "logs: a pending row is 9 h in the future: check the clocks and database_timezone",
         ),
-        (replace(WELL, state="blocked", reason="no such table"), Level.UNHEALTHY, "logs is blocked: no such table"),
+        (
+            replace(WELL, noted="blocked", noted_reason="no such table"),
+            Level.UNHEALTHY,
+            "logs is blocked: no such table",
+        ),
         (replace(WELL, owner_alive=False), Level.UNHEALTHY, "no worker is running for logs: start `bq-sync worker`"),
     ],
 )
@@ -83,7 +89,7 @@ def test_thresholds_are_for_the_whole_site() -> None:
 
 
 def test_what_a_dead_worker_noted_last_is_no_reason_of_its_own() -> None:
-    dead = replace(WELL, owner_alive=False, state="blocked", reason="no such table")
+    dead = replace(WELL, owner_alive=False, noted="blocked", noted_reason="no such table")
     text = "no worker is running for logs, summaries: start `bq-sync worker`"
     assert health(dead, dead).reasons == (Reason(Kind.NO_WORKER, text, ("logs", "summaries")),)
 
@@ -107,6 +113,46 @@ def test_a_database_that_doesnt_answer() -> None:
     assert unreachable("it is gone").level is Level.UNHEALTHY
 
 
+def test_what_waits_for_a_row_that_isnt_there_says_so() -> None:
+    rowless = Rowless(1, first_item=12, first_record="99999", has_flag=True)
+    (reason,) = health(replace(WELL, oldest_pending_age_seconds=400.0, rowless=rowless)).texts
+    assert reason == (
+        "logs: the oldest pending row is 7 min old (limit: 5 min); item 12 names record 99999, which isn't in the"
+        " table; such an item waits 10 min for its row, then it is completed as gone"
+    )
+    assert str(Rowless(20, 12, "7", has_flag=False)) == (
+        "item 12 names record 7, which isn't in the table (at least 20 items are like that);"
+        " such an item waits 10 min for its row, then it fails"
+    )
+    assert health(replace(WELL, rowless=rowless)) == Health()  # its row may come
+
+
+def test_items_of_tables_that_nobody_configured() -> None:
+    status = Status(NOW, {"logs": WELL}, unconfigured={"lgos": Count(3), "log": Count(20_000, is_estimate=True)})
+    (reason,) = judge(status, NOW, Thresholds()).reasons
+    assert (reason.kind, reason.kind.level) == (Kind.UNCONFIGURED, Level.DEGRADED)
+    assert "isn't configured: lgos (3), log (about 20,000): add the table to `tables`" in reason.text
+
+
+@pytest.mark.parametrize(
+    ("table", "state"),
+    [
+        (TableStatus("running", owner_alive=True), "running"),
+        (TableStatus("running"), "no worker"),
+        (TableStatus("blocked", "no such table"), "no worker"),
+        (TableStatus("paused", paused=True), "no worker"),
+        (TableStatus("paused", paused=True, owner_alive=True), "paused"),
+        (TableStatus("waiting", paused=True, owner_alive=True), "pausing"),
+        (TableStatus("paused", owner_alive=True), "resuming"),
+        (TableStatus(UNPREPARED), "unprepared"),
+        (TableStatus(UNPREPARED, paused=True, owner_alive=True), "unprepared"),
+    ],
+)
+def test_the_state_is_what_the_table_does_now(table: TableStatus, state: str) -> None:
+    assert table.state == state
+    assert table.reason == (None if state == "no worker" else table.noted_reason)
+
+
 def test_clocks_that_differ() -> None:
     assert health(WELL, now=NOW + timedelta(seconds=30)) == Health()
     for now in (NOW + timedelta(minutes=10), NOW - timedelta(minutes=10)):
@@ -127,10 +173,13 @@ def test_disabled_says_how_to_enable_it() -> None:
 
 
 def test_what_retention_could_not_confirm_or_do() -> None:
-    ran = LastRun(NOW, finished=True, deleted=7, refused={"notInBigQuery": 2, "waits": 5})
+    examples: dict[str, list[int | str]] = {"notInBigQuery": [4, 5], "waits": [9]}
+    ran = LastRun(NOW, finished=True, deleted=7, refused={"notInBigQuery": 2, "waits": 5}, examples=examples)
     (reason,) = health(replace(WELL, last_retention=ran)).reasons
     assert (reason.kind.level, reason.tables) == (Level.DEGRADED, ("logs",))
-    assert "2 old rows are marked as sent, but aren't found in BigQuery" in reason.text
+    assert "2 old rows are marked as sent, but aren't found in BigQuery (ids 4, 5): they stay here;" in reason.text
+    (many,) = health(replace(WELL, last_retention=replace(ran, refused={"notInBigQuery": 2000}))).texts
+    assert "2,000 old rows are marked as sent, but aren't found in BigQuery (ids 4, 5, ...):" in many
     (reason,) = health(replace(WELL, last_retention=LastRun(NOW, finished=False, problem="GRANT DELETE"))).reasons
     assert "old rows aren't deleted: GRANT DELETE" in reason.text
     assert health(replace(WELL, last_retention=LastRun(NOW, finished=True, refused={"waits": 5}))).reasons == ()

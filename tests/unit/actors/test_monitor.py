@@ -9,7 +9,8 @@ from actors.messages import LeaseGone, Tick
 from actors.monitor import GIVE_WAY_SECONDS, HEARTBEAT_SECONDS, LOOK_SECONDS, STANDBY_SECONDS, Monitor
 from alerts.message import Message
 from database.incidents import SITE, Incident
-from database.status import Status, TableStatus
+from database.status import Status
+from database.table_status import TableStatus
 from delivery.backoff import LONGEST_SECONDS
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease

@@ -13,7 +13,9 @@ from starlette.applications import Starlette
 
 from api.app import create_app
 from database.counting import Count
-from database.status import Status, TableStatus
+from database.rowless import Rowless
+from database.status import Status
+from database.table_status import TableStatus
 from operations.version import program_version
 from tests.unit.api.client import assert_problem, call, settings
 
@@ -25,6 +27,8 @@ LOGS = TableStatus(
     syncing=Count(100),
     completed=Count(7),
     failed=Count(1),
+    abandoned=Count(2),
+    rowless=Rowless(3, first_item=12, first_record="99", has_flag=True),
     synced=4711,
     oldest_pending_age_seconds=12.345,
     last_sync_at=AT,
@@ -49,7 +53,8 @@ UNREACHABLE = OperationalError("SELECT secret", {}, MySqlError(2003, "can't conn
 
 
 def test_status_is_spelled_as_specified() -> None:
-    response = call(app(Status(AT, {"logs": LOGS, "summaries": SUMMARIES})), "GET", "/status")
+    status = Status(AT, {"logs": LOGS, "summaries": SUMMARIES}, unconfigured={"lgos": Count(4)})
+    response = call(app(status), "GET", "/status")
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert response.json() == {
@@ -57,7 +62,14 @@ def test_status_is_spelled_as_specified() -> None:
         "siteId": "box",
         "version": program_version(),
         "enabled": True,
-        "queueStats": {"pending": 12_000, "pendingIsEstimate": True, "syncing": 100, "completed": 7, "failed": 1},
+        "queueStats": {
+            "pending": 12_000,
+            "pendingIsEstimate": True,
+            "syncing": 100,
+            "completed": 7,
+            "failed": 1,
+            "abandoned": 2,
+        },
         "lastSyncAt": "2026-11-23T12:30:00.250000Z",
         "lastErrorAt": "2026-11-23T12:30:00.250000Z",
         "lastError": "no such table",
@@ -68,6 +80,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "synced": 4711,
                 "failed": 1,
                 "oldestPendingAgeSeconds": 12.3,
+                "rowless": {"items": 3, "id": 12, "recordId": "99"},
                 "state": "running",
                 "reason": None,
                 "paused": False,
@@ -83,6 +96,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "synced": 0,
                 "failed": 0,
                 "oldestPendingAgeSeconds": None,
+                "rowless": None,
                 "state": "blocked",
                 "reason": "no such table",
                 "paused": False,
@@ -93,12 +107,19 @@ def test_status_is_spelled_as_specified() -> None:
                 "lastRetention": None,
             },
         },
+        "unconfigured": {"lgos": 4},
     }
 
 
 def test_before_the_first_row_nothing_has_a_time() -> None:
     answer = call(app(WELL), "GET", "/status").json()
     assert (answer["lastSyncAt"], answer["lastErrorAt"], answer["lastError"]) == (None, None, None)
+
+
+def test_what_a_dead_worker_noted_last_isnt_what_the_table_does() -> None:
+    dead = Status(AT, {"logs": TableStatus("running", "was blocked", paused=True)})
+    stats = call(app(dead), "GET", "/status").json()["tableStats"]["logs"]
+    assert (stats["state"], stats["reason"], stats["paused"], stats["workerAlive"]) == ("no worker", None, True, False)
 
 
 def test_health_is_200_while_nobody_has_to_act() -> None:

@@ -13,10 +13,11 @@ from starlette.routing import Route
 from actors.messages import TableState
 from database.counting import Count
 from database.scrape import Scraped
-from database.status import UNPREPARED, Status, TableStatus
+from database.status import Status
+from database.table_status import TableStatus
 from metrics.box import own_process
 from metrics.endpoint import MetricsEndpoint
-from metrics.from_status import REASON_LENGTH, STATES, Told, bounded
+from metrics.from_status import OF_OWNERS, REASON_LENGTH, STATES, Told, bounded
 from operations.health import Thresholds, judge
 from tests.unit.api.client import settings
 from tests.unit.metrics.asking import get
@@ -69,18 +70,25 @@ def test_what_the_database_tells() -> None:
 
 
 def test_one_state_holds_at_a_time_and_its_reason_is_one_series() -> None:
-    samples = scrape(replace(WELL, state="blocked", reason="table gone\nafter 17 attempts", paused=True))
+    samples = scrape(replace(WELL, noted="blocked", noted_reason="table gone\nafter 17 attempts"))
     states = {dict(labels)["state"]: held for (name, labels), held in samples.items() if name == "bq_sync_table_state"}
     assert [state for state, held in states.items() if held] == ["blocked"]
     assert states.keys() == set(STATES)
     reason = "table gone after 0 attempts"
     assert value(samples, "bq_sync_table_reason_info", table="logs", reason=reason) == 1
-    assert value(samples, "bq_sync_table_paused", table="logs") == 1
+    assert value(scrape(replace(WELL, paused=True)), "bq_sync_table_paused", table="logs") == 1
     assert "reason" not in str(scrape().keys())
 
 
 def test_states_are_those_of_the_worker() -> None:
-    assert set(STATES) == {*TableState, UNPREPARED}
+    assert set(OF_OWNERS) == set(TableState)
+
+
+def test_without_a_worker_no_table_runs() -> None:
+    samples = scrape(replace(WELL, owner_alive=False, noted_reason="the network is down"))
+    assert value(samples, "bq_sync_table_state", table="logs", state="no worker") == 1
+    assert value(samples, "bq_sync_table_state", table="logs", state="running") == 0
+    assert "reason" not in str(samples.keys())
 
 
 def test_a_reason_is_bounded() -> None:

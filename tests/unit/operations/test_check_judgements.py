@@ -10,7 +10,8 @@ from config.settings import Settings
 from database.counting import Count
 from database.durability import Durability
 from database.facts import OpenBatches, ServerFacts
-from database.status import TableStatus
+from database.rowless import Rowless
+from database.table_status import TableStatus
 from mapping.schema import BigQueryColumn, BigQueryTable, SourceColumn, SourceTable
 from operations.check import check_mapping, judge_settings
 from operations.check_bigquery import judge_clock, judge_destination, judge_identity, judge_location
@@ -289,11 +290,27 @@ def test_the_queue(status: TableStatus, batches: OpenBatches, names: str) -> Non
 
 
 def test_queue_items_that_no_configured_table_takes() -> None:
-    found = judge_unconfigured({"log": Count(3), "lgos": Count(12_000, is_estimate=True)})
+    (found,) = judge_unconfigured({"log": Count(3), "lgos": Count(12_000, is_estimate=True)})
     assert (found.level, "table_name" in str(found.fix)) == (Level.WARNING, True)
     assert found.text.endswith(": log (3), lgos (about 12,000)")
-    many = judge_unconfigured({f"log{number}": Count(1) for number in range(6)})
+    (many,) = judge_unconfigured({f"log{number}": Count(1) for number in range(6)})
     assert many.text.endswith("log4 (1) and others")
+    assert list(judge_unconfigured({})) == []
+
+
+def test_an_item_that_waits_for_its_row_is_named_and_no_worker_is_blamed() -> None:
+    rowless = Rowless(1, first_item=12, first_record="99", has_flag=True)
+    status = TableStatus("running", owner_alive=True, oldest_pending_age_seconds=400.0, rowless=rowless)
+    found = bad(judge_queue("logs", status, OpenBatches(0, 0.0), settings()))
+    assert "item 12 names record 99" in found.text
+    assert "producer" in str(found.fix)
+
+
+def test_failed_rows_are_looked_at_by_command() -> None:
+    status = TableStatus("running", owner_alive=True, failed=Count(3))
+    fix = str(bad(judge_queue("logs", status, OpenBatches(0, 0.0), settings())).fix)
+    assert "`bq-sync failed --table logs`" in fix
+    assert "`bq-sync retry --table logs`" in fix
 
 
 def test_batches_without_a_worker() -> None:
