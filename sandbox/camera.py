@@ -65,7 +65,7 @@ class Camera:
         while len(ids) < rows:
             size = min(rows - len(ids), self._random.randint(1, MAX_TRANSACTION_ROWS))
             with self._engine.begin() as connection:
-                ids += self._insert_together(connection, name, size)
+                ids += self.insert_in(connection, name, size)
         return ids
 
     def insert_mixed(self, rows: int) -> None:
@@ -74,7 +74,8 @@ class Camera:
         for name in dict.fromkeys(names):
             self.insert(name, names.count(name))
 
-    def _insert_together(self, connection: Connection, name: str, size: int) -> list[int]:
+    def insert_in(self, connection: Connection, name: str, size: int) -> list[int]:
+        """Insert so many rows, MAX_TRANSACTION_ROWS at most, in a transaction of the caller's; their ids."""
         make = MAKERS[name]
         now = datetime.now(ZONE).replace(tzinfo=None)
         rows = [self._site | make(self._random, now) for _ in range(size)]

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,13 +31,18 @@ class MariaDB:
     `MariaDB(path, log_bin=True, max_allowed_packet="4M")`; True gives an option without value.
     """
 
-    def __init__(self, directory: Path, **options: str | int | bool) -> None:
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str] | None = None, **options: str | int | bool
+    ) -> None:
         """`directory` is made if it isn't there; a server that ran in it before goes on with its data.
+
+        `environment` is added to our own for the server.
 
         Raises:
             ChildError: a MariaDB program isn't installed.
         """
         self.directory = directory
+        self._environment = environment
         self._options = options
         self._server_program = find_program("mariadbd")
         self._data = directory / "data"
@@ -191,7 +197,7 @@ class MariaDB:
             *self._own_options(),
             *(_option(name, value) for name, value in self._options.items()),
         ]
-        self._child = Child("MariaDB", command, self.directory / "mariadb.log")
+        self._child = Child("MariaDB", command, self.directory / "mariadb.log", environment=self._environment)
         self._child.start()
         self.port = port
         try:

@@ -21,7 +21,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             name = f"site_{uuid.uuid4().hex[:12]}"
             directory = tmp_path / name
             directory.mkdir()
-            site = Site(mariadb, emulator, name, directory, **settings)
+            site = Site(mariadb, emulator, name, directory, None, **settings)
             sites.callback(site.close)
             return site
 
