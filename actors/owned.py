@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.parts import Recipient
+from delivery.doubts import Doubts
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups
 
@@ -67,7 +68,9 @@ class Pipeline(Protocol):
 class Table(Protocol):
     """What this process has of a table once it owns it: everything that recovery and a pipeline work with."""
 
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]: ...
+    def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
+        """See `delivery.recovery`; `doubts` are this process's, kept by the owner."""
+        ...
 
     def start(self, start: Start, upstream: Recipient) -> Pipeline: ...
 

@@ -16,6 +16,7 @@ from actors.room import Room
 from actors.sync_marker import SyncMarker
 from config.settings import Settings, TableSettings
 from delivery.destination import Destination
+from delivery.doubts import Doubts
 from delivery.housekeeping import Housekeeping
 from delivery.lease import Lease
 from delivery.ledger import Batch, ItemStatus, Ledger, Lookups, OrphanItem
@@ -53,14 +54,16 @@ class OpenedTable:
     housekeeping: Housekeeping | None = None  # without it nothing is deleted
     schedule: Daily | None = None  # of the housekeeping
 
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
+    def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
         """See `delivery.recovery`."""
         recovery = Recovery(
             lease,
             self.ledger,
             self.destination,
             self._read_orphans,
+            doubts,
             self.settings.stream_settle_seconds,
+            self.settings.lookup_settle_seconds,
             lambda state, rows: self.measures.batch_ended(state, rows, 0),
         )
         appended = recovery.run()

@@ -38,9 +38,11 @@ from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
 from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
 from actors.state_note import StateNote
 from delivery.backoff import Backoff
+from delivery.doubts import Doubts
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
 from delivery.ledger import Ledger
+from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
 from delivery.source import SourceError
 
@@ -101,6 +103,7 @@ class TableOwner(SupervisedActor):
         self._attempt = 0  # tells a delay that is void from the one that counts
         self._failed_attempts = 0  # to work, since rows were sent last
         self._next_rows: int | None = None
+        self._doubts = Doubts(clock.monotonic)
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
@@ -190,7 +193,7 @@ class TableOwner(SupervisedActor):
                 return
             self._note.note(lease, TableState.RECOVERING)
             self._opened = self._open_table()
-            appended, lookups = self._opened.recover(lease, self._lookup_first)
+            appended, lookups = self._opened.recover(lease, self._lookup_first, self._doubts)
             self._lookup_first, self._lost_connection = False, None
             self._start(self._opened, Start(lease, appended, lookups, self._next_rows))
         except TableBlockedError as blocked:
@@ -200,6 +203,8 @@ class TableOwner(SupervisedActor):
             held = error.failure.error_class is ErrorClass.BLOCKED
             state = TableState.BLOCKED if held else TableState.WAITING
             self._wait(state, error.failure.reason, PROBE_SECONDS if held else self._backoff.next())
+        except TooEarly as early:
+            self._wait(TableState.WAITING, str(early), min(self._backoff.next(), early.seconds))
         except (LedgerError, SourceError) as error:
             self._wait(TableState.WAITING, str(error), self._database_backoff.next())
         except LeaseLost as lost:
@@ -262,6 +267,7 @@ class TableOwner(SupervisedActor):
         self._later(STANDBY_SECONDS)
 
     def _note_standby(self) -> None:
+        self._doubts.end()
         if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
             self._note.stands_by()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from delivery.destination import Count, Destination, Missing, NoCount
-from delivery.errors import DestinationError, ErrorClass, Failure
+from delivery.doubts import Doubts
+from delivery.errors import DestinationError, Failure
 from delivery.lease import Lease
 from delivery.ledger import IN_BIGQUERY, Batch, BatchState, Extent, Ledger, OrphanItem, Stream, Transaction
 from delivery.rows import SentRows
@@ -27,11 +28,22 @@ class Adopted:
 ReadOrphans = Callable[[Sequence[OrphanItem]], Adopted]
 
 
+class TooEarly(Exception):
+    """BigQuery's answer isn't believed yet; it is `seconds` later. Nothing is lost; run recovery again by then."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What recovery works with, for one table.
 
+    `doubts`: of this table and process.
     `stream_settle_seconds`: how old a stream has to be before the service's "no such stream" is believed.
+    `lookup_settle_seconds`: how long a batch without a stream has to be doubted before "not there" is believed: such a
+    batch has no fence, and BigQuery may still be taking in the last request for it.
     `decided`: is told of each batch, once that is committed: its state and how many rows.
     """
 
@@ -39,7 +51,9 @@ class Recovery:
     ledger: Ledger
     destination: Destination
     read_orphans: ReadOrphans
+    doubts: Doubts
     stream_settle_seconds: float
+    lookup_settle_seconds: float
     decided: Callable[[BatchState, int], None] = lambda *_: None
 
     def run(self) -> tuple[Batch, ...]:
@@ -49,7 +63,7 @@ class Recovery:
             The batches that BigQuery has and that are still to be completed.
 
         Raises:
-            DestinationError, LedgerError: nothing is lost; run it again, later.
+            DestinationError, LedgerError, TooEarly: nothing is lost; run it again, later.
             LeaseLost: somebody else does it.
         """
         with self.ledger.transaction(self.lease) as tx:
@@ -59,8 +73,10 @@ class Recovery:
         self._adopt_orphans()
         with self.ledger.transaction(self.lease) as tx:
             in_doubt = tx.batches(BatchState.BEGUN)
-        for batch in in_doubt:
-            self._look_up(batch)
+        self.doubts.are([batch.id for batch in in_doubt])
+        early = [unsettled for batch in in_doubt if (unsettled := self._look_up(batch)) is not None]
+        if early:
+            raise _unsettled(early)
         with self.ledger.transaction(self.lease) as tx:
             return tuple(tx.batches(BatchState.APPENDED))
 
@@ -86,26 +102,30 @@ class Recovery:
                 return None
             case Missing():
                 if stream.age_seconds < self.stream_settle_seconds:
-                    raise DestinationError(_young(stream, self.stream_settle_seconds))
+                    raise _young(stream, self.stream_settle_seconds)
                 return None
             case Failure() as failure:
                 raise DestinationError(failure)
 
-    def _look_up(self, batch: Batch) -> None:
+    def _look_up(self, batch: Batch) -> "_Unsettled | None":
+        """Decide the batch by what is there, or say how long that has to wait."""
+        # Read before the look-up: its answer may be as old as the question.
+        settles_in = 0.0 if batch.stream_id is not None else self.lookup_settle_seconds - self.doubts.age(batch.id)
         there = self.destination.look_up(batch.rows)
+        missing = len(batch.rows) - len(there)
+        if missing and settles_in > 0:
+            return _Unsettled(missing, settles_in)
+        state = BatchState.RELEASED if missing else BatchState.APPENDED
         with self.ledger.transaction(self.lease) as tx:
-            if len(there) == len(batch.rows):
-                state = BatchState.APPENDED
-                tx.set_state(batch.id, state, was=BatchState.BEGUN)
-            else:
-                state = BatchState.RELEASED
-                tx.set_state(batch.id, state, was=BatchState.BEGUN)
-                if there:
-                    # An append is atomic, so this is none of ours: another program wrote row by row.
-                    rows = batch.rows.take(sorted(there))
-                    tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
+            tx.set_state(batch.id, state, was=BatchState.BEGUN)
+            if missing and there:
+                # Of a stream all are there or none. Without one some may be, and so may another program's.
+                rows = batch.rows.take(sorted(there))
+                tx.move_items(batch.id, rows.keys, tx.add_batch(BatchState.APPENDED, None, None, rows))
+            if missing:
                 tx.free_items(batch.id)
         self.decided(state, len(batch.rows))
+        return None
 
     def _adopt_orphans(self) -> None:
         """Give items that an older program left in the middle of sending a batch, so that a look-up decides them."""
@@ -155,10 +175,26 @@ def ledger_end(extents: Sequence[Extent]) -> int:
     return max((extent.end for extent in extents if extent.state in wrote), default=0)
 
 
-def _young(stream: Stream, settle_seconds: float) -> Failure:
-    return Failure(
-        ErrorClass.TRANSIENT,
+@dataclass(frozen=True, slots=True)
+class _Unsettled:
+    """A batch of which so many rows aren't there, which is believed so many seconds from now."""
+
+    missing: int
+    seconds: float
+
+
+def _unsettled(early: Sequence[_Unsettled]) -> TooEarly:
+    rows, seconds = sum(batch.missing for batch in early), max(batch.seconds for batch in early)
+    return TooEarly(
+        f"{rows} rows whose sending was never answered aren't in BigQuery; "
+        f"they may still arrive, and are sent again in {seconds:.0f} s if they don't",
+        seconds,
+    )
+
+
+def _young(stream: Stream, settle_seconds: float) -> TooEarly:
+    return TooEarly(
         f"BigQuery doesn't know the stream {stream.name} yet; it is believed to be gone "
         f"{settle_seconds:.0f} s after it was made (now {stream.age_seconds:.0f} s)",
-        definite=True,
+        settle_seconds - stream.age_seconds,
     )

@@ -6,6 +6,7 @@ from actors.messages import RetryDue
 from actors.owned import Start
 from actors.parts import Recipient
 from actors.table_owner import TableOwner
+from delivery.doubts import Doubts
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups
 from tests.fakes.clock import FakeScheduler
@@ -41,11 +42,13 @@ class Table:
     appended: tuple[Batch, ...] = ()
     lookups: Lookups = field(default_factory=Lookups)
     recovered: list[tuple[Lease, bool]] = field(default_factory=list)
+    doubts: list[Doubts] = field(default_factory=list)  # as recovery was given them
     pipelines: list[Pipeline] = field(default_factory=list)
     closed: int = 0
 
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
+    def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
         self.recovered.append((lease, lookup_first))
+        self.doubts.append(doubts)
         if self.recoveries and (error := self.recoveries.pop(0)) is not None:
             raise error
         return self.appended, self.lookups

@@ -1,7 +1,7 @@
 """A worker process for one table, without threads: TableOwner and pipeline, over database and BigQuery in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import pykka
@@ -16,11 +16,13 @@ from actors.room import Room
 from actors.sync_marker import SyncMarker
 from actors.table_owner import TableOwner
 from delivery.backoff import Backoff
+from delivery.doubts import Doubts
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups, OrphanItem
 from delivery.pace import Pace
 from delivery.recovery import Adopted, Recovery
 from delivery.settle import RowRef
+from mapping.compile import TableMapping
 from tests.fakes.background import HeldBackground
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.destination import MemoryDestination
@@ -33,6 +35,7 @@ BATCH_SIZE = 4
 INTERVAL = 30.0
 POLL_SECONDS = 10.0
 SETTLE_SECONDS = 600.0
+LOOKUP_SETTLE_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Process:
         destination: MemoryDestination,
         scheduler: FakeScheduler,
         chance: Random,
+        batch_size: int = BATCH_SIZE,
+        mapping: TableMapping | None = None,
     ) -> None:
         self.background = HeldBackground()
         self.pipeline: tuple[pykka.ThreadingActor, ...] = ()
@@ -80,6 +85,8 @@ class Process:
         self._scheduler = scheduler
         self._clock = ledger.database.clock
         self._chance = chance
+        self._batch_size = batch_size
+        self._mapping = mapping or sample_mapping()
         self.owner = TableOwner(
             "logs",
             self,
@@ -91,7 +98,7 @@ class Process:
             self.given_up.append,
             self._has_stopped,
             backoff=self._backoff(),
-            database_backoff=self._backoff(),
+            database_backoff=self._database_backoff(),
         )
         self.owner.actor_ref.tell(RetryDue(0))
 
@@ -119,13 +126,23 @@ class Process:
 
     # table_owner.Table
 
-    def recover(self, lease: Lease, lookup_first: bool) -> tuple[tuple[Batch, ...], Lookups]:
-        appended = Recovery(lease, self._ledger, self._destination, self._read_orphans, SETTLE_SECONDS).run()
+    def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
+        appended = Recovery(
+            lease,
+            self._ledger,
+            self._destination,
+            self._read_orphans,
+            doubts,
+            SETTLE_SECONDS,
+            LOOKUP_SETTLE_SECONDS,
+        ).run()
         with self._ledger.transaction(lease) as tx:
+            if lookup_first:
+                tx.begin_lookups()
             return appended, tx.lookups()
 
     def start(self, start: Start, upstream: Recipient) -> MemoryPipeline:
-        marker = SyncMarker(upstream, self._ledger, start.lease, self._scheduler, self._backoff())
+        marker = SyncMarker(upstream, self._ledger, start.lease, self._scheduler, self._database_backoff())
         writer = BqWriter(
             upstream,
             marker.actor_ref,
@@ -137,17 +154,17 @@ class Process:
             self._clock,
             WriterLimits(),
             self._backoff(),
-            self._backoff(),
+            self._database_backoff(),
         )
         batcher = Batcher(
             upstream,
             writer.actor_ref,
             marker.actor_ref,
-            sample_mapping(),
+            self._mapping,
             self._scheduler,
             self._clock,
-            Pace.start(BATCH_SIZE if start.next_rows is None else start.next_rows, 100, 10**6),
-            BATCH_SIZE,
+            Pace.start(self._batch_size if start.next_rows is None else start.next_rows, 100, 10**6),
+            self._batch_size,
             INTERVAL,
             table="logs",
         )
@@ -155,13 +172,13 @@ class Process:
             upstream,
             batcher.actor_ref,
             marker.actor_ref,
-            MemorySource(self._ledger.database),
+            self._source(),
             Room(100, 10**9, (key for batch in start.appended for key in batch.rows.keys)),
             self._scheduler,
             self._clock,
             POLL_SECONDS,
             start.lookups,
-            backoff=self._backoff(),
+            backoff=self._database_backoff(),
             table="logs",
         )
         for batch in start.appended:
@@ -177,8 +194,14 @@ class Process:
     def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
         return Adopted(sent_rows(*(int(o.record_id) for o in orphans)), tuple(o.id for o in orphans))
 
+    def _source(self) -> MemorySource:
+        return MemorySource(self._ledger.database)
+
     def _backoff(self) -> Backoff:
         return Backoff(random=self._chance)
+
+    def _database_backoff(self) -> Backoff:
+        return replace(Backoff.for_database(), random=self._chance)
 
     def _has_stopped(self) -> None:
         self.stopped = True

@@ -241,6 +241,7 @@ def settings_of(tables: Mapping[str, Mapping[str, Any]], **settings: Any) -> Set
             "dataset_id": "set_by_make_site",
             "database_timezone": "UTC",
             "interval_seconds": INTERVAL_SECONDS,
+            "lookup_settle_seconds": 0,  # nothing of ours is still on its way
             "tables": tables,
             **settings,
         }

@@ -29,6 +29,7 @@ from actors.owned import TableBlockedError
 from actors.table_owner import AGAIN_SECONDS, FAILURES_TO_GIVE_UP, STANDBY_SECONDS
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.ledger import Lookups
+from delivery.recovery import TooEarly
 from delivery.settle import RowRef
 from delivery.source import SourceError
 from tests.fakes.destination import UNAVAILABLE
@@ -84,6 +85,35 @@ def test_a_recovery_that_fails_is_run_again(error: Exception) -> None:
     world.advance(20)
     assert world.runs
     assert world.db.state == "running"
+
+
+def test_an_answer_that_is_not_believed_yet_is_asked_for_again_as_soon_as_it_is() -> None:
+    world = World()
+    world.table.recoveries = [DestinationError(UNAVAILABLE)] * 7 + [TooEarly("rows may still arrive", seconds=20.0)]
+    world.start()
+    while world.table.recoveries:
+        world.advance(1)
+    assert (world.db.state, world.db.reason) == ("waiting", "rows may still arrive")
+    world.advance(18)
+    assert not world.runs
+    world.advance(2)
+    assert world.runs
+
+
+def test_doubts_outlive_leases_and_end_where_another_worker_owns_the_table() -> None:
+    world = World()
+    early = TooEarly("rows may still arrive", seconds=20.0)
+    world.table.recoveries = [early, early, early]
+    world.start()
+    world.table.doubts[-1].are([7])
+    world.advance(20)
+    assert world.table.doubts[-1].age(7) == 20
+    world.lock_is_free = False
+    world.advance(20)
+    world.lock_is_free = True
+    world.advance(STANDBY_SECONDS)
+    world.table.doubts[-1].are([7])
+    assert world.table.doubts[-1].age(7) == 0
 
 
 def test_a_database_that_is_down_is_waited_for() -> None:

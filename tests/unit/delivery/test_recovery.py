@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from delivery.destination import Count, FinalizeResult, NoCount
+from delivery.doubts import Doubts
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus, OrphanItem
-from delivery.recovery import Adopted, Recovery
-from delivery.rows import Key
+from delivery.recovery import Adopted, Recovery, TooEarly
+from delivery.rows import Key, SentRows
 from tests.fakes.database import MemoryDatabase, StoredBatch, StoredStream
 from tests.fakes.destination import TIMEOUT, MemoryDestination
 from tests.fakes.ledger import FailAt, FailCommit, Fault, MemoryLedger
@@ -31,6 +32,8 @@ class World:
         self.unreadable: set[int] = set()
         self.recoveries = 0
         self.decided: list[tuple[BatchState, int]] = []
+        self.doubts = Doubts(self.db.clock.monotonic)
+        self.lookup_settle_seconds = 0.0
 
     def stream(self, *rows: Key, age_seconds: float = 3600.0) -> None:
         """The stream, with these rows in it."""
@@ -56,7 +59,9 @@ class World:
             self.ledger,
             self.bigquery,
             self.read_orphans,
+            self.doubts,
             SETTLE_SECONDS,
+            self.lookup_settle_seconds,
             lambda state, rows: self.decided.append((state, rows)),
         )
         return tuple(batch.id for batch in recovery.run())
@@ -180,9 +185,9 @@ def test_a_young_stream_that_bigquery_doesnt_know_yet_is_asked_for_again(world: 
     world.stream(1, age_seconds=SETTLE_SECONDS - 1)
     batch = world.batch(BEGUN, 0, 1)
     world.bigquery.vanish("s")
-    with pytest.raises(DestinationError) as raised:
+    with pytest.raises(TooEarly) as early:
         world.recover()
-    assert raised.value.failure.error_class is ErrorClass.TRANSIENT
+    assert early.value.seconds == 1
     assert (world.db.states(), world.db.streams[1].final) == ([BEGUN], False)
     world.db.clock.now += 1
     assert world.recover() == (batch,)
@@ -237,6 +242,108 @@ def test_a_look_up_that_fails_decides_nothing(world: World) -> None:
         world.recover()
     assert world.db.states() == [BEGUN]
     assert world.recover() == (batch,)
+
+
+# what nothing fences off: an empty look-up isn't believed at once
+
+
+@pytest.fixture
+def unfenced(world: World) -> World:
+    world.lookup_settle_seconds = 150.0
+    return world
+
+
+def test_rows_that_are_all_there_need_no_wait(unfenced: World) -> None:
+    unfenced.bigquery.hold(sent_rows(1, 2))
+    batch = unfenced.batch(BEGUN, None, 1, 2, stream_id=None)
+    assert unfenced.recover() == (batch,)
+
+
+@pytest.mark.parametrize("there", [(), (2,)])
+def test_rows_that_are_not_there_may_still_be_on_their_way(unfenced: World, there: tuple[int, ...]) -> None:
+    unfenced.bigquery.hold(sent_rows(*there))
+    batch = unfenced.batch(BEGUN, None, 1, 2, 3, stream_id=None)
+    with pytest.raises(TooEarly) as early:
+        unfenced.recover()
+    assert early.value.seconds == 150
+    assert f"{3 - len(there)} rows" in str(early.value)
+    assert "150 s" in str(early.value)
+    unfenced.db.clock.now += 149
+    with pytest.raises(TooEarly, match="in 1 s"):
+        unfenced.recover()
+    assert unfenced.db.states() == [BEGUN]
+    unfenced.db.clock.now += 1
+    appended = unfenced.recover()
+    assert unfenced.db.batches[batch].state is RELEASED
+    assert [unfenced.db.batches[found].rows.keys for found in appended] == ([there] if there else [])
+
+
+def test_rows_that_arrive_in_the_wait_are_counted(unfenced: World) -> None:
+    batch = unfenced.batch(BEGUN, None, 1, 2, stream_id=None)
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    unfenced.bigquery.hold(sent_rows(1, 2))
+    assert unfenced.recover() == (batch,)
+
+
+def test_a_look_up_that_fails_is_no_new_beginning_of_the_wait(unfenced: World) -> None:
+    unfenced.batch(BEGUN, None, 1, stream_id=None)
+    for failed in (TIMEOUT, TIMEOUT, TIMEOUT):
+        unfenced.bigquery.look_up_failures.append(failed)
+        with pytest.raises(DestinationError):
+            unfenced.recover()
+        unfenced.db.clock.now += 50
+    assert unfenced.recover() == ()
+    assert unfenced.db.states() == [RELEASED]
+
+
+def test_a_look_up_that_was_asked_too_early_is_not_believed_when_it_is_answered_late(unfenced: World) -> None:
+    unfenced.batch(BEGUN, None, 1, stream_id=None)
+
+    class Slow(MemoryDestination):
+        def look_up(self, rows: SentRows) -> frozenset[int]:
+            unfenced.db.clock.now += 200
+            return frozenset()
+
+    unfenced.bigquery = Slow()
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    assert unfenced.db.states() == [BEGUN]
+
+
+def test_each_batch_waits_for_itself_and_holds_up_no_other(unfenced: World) -> None:
+    first = unfenced.batch(BEGUN, None, 1, stream_id=None)
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    unfenced.db.clock.now += 100
+    second, there = (unfenced.batch(BEGUN, None, key, stream_id=None) for key in (2, 3))
+    unfenced.bigquery.hold(sent_rows(3))
+    with pytest.raises(TooEarly) as early:
+        unfenced.recover()
+    assert early.value.seconds == 150
+    unfenced.db.clock.now += 50
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    states = {id_: batch.state for id_, batch in unfenced.db.batches.items()}
+    assert states == {first: RELEASED, second: BEGUN, there: APPENDED}
+
+
+def test_another_process_doubts_anew(unfenced: World) -> None:
+    unfenced.batch(BEGUN, None, 1, stream_id=None)
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    unfenced.db.clock.now += 150
+    unfenced.doubts = Doubts(unfenced.db.clock.monotonic)
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+
+
+def test_a_batch_whose_stream_is_final_has_its_fence(unfenced: World) -> None:
+    unfenced.stream()
+    unfenced.batch(BEGUN, 0, 1, 2)
+    unfenced.bigquery.finalize_answers.append(NoCount())
+    assert unfenced.recover() == ()
+    assert unfenced.db.states() == [RELEASED]
 
 
 # items that an older program left in the middle of sending
