@@ -156,7 +156,7 @@ class Batcher(PipelineActor):
                 tuple(SentRow(waiting.found.key, waiting.row.identity, waiting.row.partition) for waiting in batch),
             ),
             tuple(waiting.found.item for waiting in batch),
-            self._mapping.encode([waiting.row for waiting in batch]),
+            self._mapping.encode([waiting.found.key for waiting in batch], [waiting.row for waiting in batch]),
             _since(batch),
         )
 

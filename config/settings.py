@@ -228,6 +228,11 @@ def _listed(value: object) -> object:
     return tuple(value.split()) if isinstance(value, str) else value
 
 
+WriteMethod = Literal["storage_write", "insert_all"]
+
+INSERT_ALL_ROWS = 500  # of a request, at most: what BigQuery advises; it takes 50,000
+
+
 class Settings(_Strict):
     """Everything that can be set; the names are those of the YAML file and, as BQ_SYNC_<NAME>, of the environment."""
 
@@ -243,7 +248,7 @@ class Settings(_Strict):
     site_id: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
     on_unsafe_durability: Literal["refuse", "lookup_first"] = "refuse"
 
-    write_method: Literal["storage_write", "insert_all"] = "storage_write"
+    write_method: WriteMethod = "storage_write"
     batch_size: int = Field(100, ge=1)
     interval_seconds: float = Field(30, gt=0)
     max_batch_rows: int = Field(10_000, ge=1, le=50_000)
@@ -328,6 +333,11 @@ class Settings(_Strict):
                 f"is missing, and others can reach api_host {host}: set BQ_SYNC_API_TOKEN, or api_host to 127.0.0.1"
             )
         return token
+
+    @property
+    def most_rows(self) -> int:
+        """The most rows of a batch, by the settings and by what the way of writing takes well."""
+        return min(self.max_batch_rows, INSERT_ALL_ROWS) if self.write_method == "insert_all" else self.max_batch_rows
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.ipc
 
-from mapping.row import Row, Shape
+from delivery.rows import Key
+from mapping.arrow_bytes import arrow_bytes
+from mapping.row import Row, RowBytes, Shape
 from mapping.schema import BigQueryColumn, BigQueryTable
 
 _TYPES = {
@@ -57,3 +59,16 @@ def encode(schema: pa.Schema, rows: Sequence[Row]) -> ArrowRows:
     columns = zip(*(row.values for row in rows), strict=True)
     arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
     return ArrowRows(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowEncoding:
+    """Implements `mapping.encoding.Encoding`."""
+
+    table: BigQueryTable
+
+    def row_bytes(self, columns: Sequence[BigQueryColumn]) -> RowBytes:
+        return arrow_bytes(columns)
+
+    def encode(self, _keys: Sequence[Key], rows: Sequence[Row]) -> ArrowRows:
+        return encode(arrow_schema(self.table, rows[0].shape), rows)

@@ -4,9 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
-from config.settings import ColumnOrigin, TableSettings
+from config.settings import ColumnOrigin, TableSettings, WriteMethod
+from mapping.arrow import ArrowEncoding
 from mapping.checks import destination_problems, nearest, source_problems
+from mapping.encoding import Encoding
 from mapping.from_source import SourceValues
+from mapping.insert_ids import InsertIds
+from mapping.json_rows import JsonEncoding
 from mapping.key import key_of
 from mapping.origins import Impossible, Make, Maker, reads
 from mapping.payload import PayloadReader
@@ -34,12 +38,14 @@ def compile_mapping(
     destination: BigQueryTable,
     zone: ZoneInfo | None,
     site_id: str,
+    write_method: WriteMethod = "storage_write",
 ) -> TableMapping:
     """The mapping of the source table `name`.
 
     Args:
         zone: what DATETIME columns are in; None is UTC.
-        site_id: what `{site_id}` stands for.
+        site_id: what `{site_id}` stands for; insertIds are made of it too.
+        write_method: what the rows are encoded for.
 
     Raises:
         MappingError: with everything that is wrong.
@@ -64,7 +70,8 @@ def compile_mapping(
 
     columns = [column for column in destination.columns.values() if column.name in makers]
     partition_column = _partition_column(settings, destination)
-    layout = Layout(columns, settings.identity_columns, partition_column)
+    encoding = _encoding(write_method, destination, site_id, name)
+    layout = Layout(columns, settings.identity_columns, partition_column, encoding.row_bytes(columns))
     payloads = PayloadReader(
         destination,
         mapped=layout.shape,
@@ -73,6 +80,7 @@ def compile_mapping(
         identity_columns=settings.identity_columns,
         partition_column=partition_column,
         zone=moments,
+        encoding=encoding,
     )
     own = {settings.synced_flag, settings.synced_at}
     return TableMapping(
@@ -92,7 +100,16 @@ def compile_mapping(
         read_key=key_of(source.columns[settings.primary_key]),
         read_row=RowReader(layout, [makers[column.name] for column in columns]).row,
         read_payload=payloads.row,
+        encoding=encoding,
     )
+
+
+def _encoding(write_method: WriteMethod, destination: BigQueryTable, site_id: str, name: str) -> Encoding:
+    match write_method:
+        case "storage_write":
+            return ArrowEncoding(destination)
+        case "insert_all":
+            return JsonEncoding(destination, InsertIds(site_id, name))
 
 
 def _source_columns(settings: TableSettings, source: SourceTable) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from delivery.rows import Key
 from mapping import from_json, json_text
+from mapping.encoding import Encoding
 from mapping.from_json import Convert
 from mapping.origins import Make
 from mapping.row import BadRow, Layout, Row
@@ -36,6 +37,7 @@ class PayloadReader:
         identity_columns: tuple[str, ...],
         partition_column: str | None,
         zone: tzinfo,
+        encoding: Encoding,
     ) -> None:
         self._table = table
         self._from_key = from_key
@@ -44,6 +46,7 @@ class PayloadReader:
         self._partition_column = partition_column
         self._always = frozenset(name for name in mapped if not table.columns[name].has_default)
         self._looked_up = frozenset(mapped) & {*identity_columns, partition_column}
+        self._encoding = encoding
         columns = table.columns.values()
         self._raw = frozenset(column.name for column in columns if column.type == "JSON" and column.mode != "REPEATED")
         self._converters = {column.name: _converter(column, zone) for column in columns if column.type in TYPES}
@@ -104,7 +107,7 @@ class PayloadReader:
     def _layout_with(self, more: frozenset[str]) -> Layout:
         present = self._always | more
         columns = [column for column in self._table.columns.values() if column.name in present]
-        return Layout(columns, self._identity_columns, self._partition_column)
+        return Layout(columns, self._identity_columns, self._partition_column, self._encoding.row_bytes(columns))
 
 
 def _converter(column: BigQueryColumn, zone: tzinfo) -> Convert:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from delivery.rows import Key
-from mapping import arrow
-from mapping.arrow import ArrowRows
+from delivery.rows import Encoded, Key
+from mapping.encoding import Encoding
 from mapping.key import KeyOf
 from mapping.origins import Make
 from mapping.row import BadRow, Layout, Row
@@ -56,6 +55,7 @@ class TableMapping:
     read_key: KeyOf = field(repr=False)
     read_row: Callable[[Sequence[object]], Row] = field(repr=False)
     read_payload: Callable[[Key, str], Row] = field(repr=False)
+    encoding: Encoding = field(repr=False)
 
     def key_of(self, record_id: str) -> Key | None:
         """The key that a queue item's record id means ('007' is 7); None: no row of this table can have it."""
@@ -77,6 +77,6 @@ class TableMapping:
         """
         return self.read_payload(key, text)
 
-    def encode(self, rows: Sequence[Row]) -> ArrowRows:
-        """The rows, at least one and all of one shape, as they go over the wire."""
-        return arrow.encode(arrow.arrow_schema(self.destination, rows[0].shape), rows)
+    def encode(self, keys: Sequence[Key], rows: Sequence[Row]) -> Encoded:
+        """The rows, at least one and all of one shape, each with its source key, as they go over the wire."""
+        return self.encoding.encode(keys, rows)

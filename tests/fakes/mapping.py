@@ -61,5 +61,6 @@ def outgoing(*rows: Key | tuple[Key, int]) -> Outgoing:
     """A batch of rows, each a key or a key with its item."""
     mapping = sample_mapping()
     pairs = [row if isinstance(row, tuple) else (row, None) for row in rows]
-    encoded = mapping.encode([mapping.row((key, f"label {key}")) for key, _ in pairs])
-    return Outgoing(sent_rows(*(key for key, _ in pairs)), tuple(item for _, item in pairs), encoded)
+    keys = [key for key, _ in pairs]
+    encoded = mapping.encode(keys, [mapping.row((key, f"label {key}")) for key in keys])
+    return Outgoing(sent_rows(*keys), tuple(item for _, item in pairs), encoded)

@@ -10,14 +10,23 @@ from hypothesis import strategies as st
 
 from mapping import values
 from mapping.arrow import arrow_schema, encode
+from mapping.arrow_bytes import arrow_bytes
 from mapping.row import Layout, Row
+from mapping.schema import BigQueryTable
 from mapping.values import TYPES
 from tests.unit.mapping.tables import bigquery_table
 
 TABLE = bigquery_table(
     {f"c_{type_}": type_ for type_ in sorted(TYPES)} | {f"a_{type_}": f"{type_}[]" for type_ in sorted(TYPES)}
 )
-LAYOUT = Layout(list(TABLE.columns.values()), ["c_STRING"], None)
+
+
+def layout_of(table: BigQueryTable, identity: str) -> Layout:
+    columns = list(table.columns.values())
+    return Layout(columns, [identity], None, arrow_bytes(columns))
+
+
+LAYOUT = layout_of(TABLE, "c_STRING")
 SCHEMA = arrow_schema(TABLE, LAYOUT.shape)
 
 TEXT = st.text(alphabet=st.characters(codec="utf-8"))
@@ -70,16 +79,29 @@ def test_no_place_taken_is_no_row() -> None:
 
 def test_a_rows_own_size_is_about_what_it_adds() -> None:
     table = bigquery_table({"id": "STRING", "n": "INT64", "at": "TIMESTAMP", "tags": "STRING[]", "detail": "JSON"})
-    layout = Layout(list(table.columns.values()), ["id"], None)
+    layout = layout_of(table, "id")
     filled = ["det_1", 5, datetime(2026, 1, 31, tzinfo=UTC), ["猫", "person"], '{"a":1}' * 20]
     rows = [layout.row(filled)] * 1000
     actual = encode(arrow_schema(table, layout.shape), rows).nbytes
     assert 0.9 * actual < sum(row.nbytes for row in rows) < 1.2 * actual
 
 
+def test_size_grows_with_what_a_row_holds() -> None:
+    table = bigquery_table({"n": "INT64", "text": "STRING", "raw": "BYTES", "tags": "STRING[]", "ns": "INT64[]"})
+    layout = layout_of(table, "n")
+
+    def grown(values: list[object]) -> int:
+        return layout.row(values).nbytes - layout.row([None, None, None, [], []]).nbytes
+
+    assert grown([None, "猫" * 1000, None, [], []]) == 3000
+    assert grown([None, None, b"\xff" * 1000, [], []]) == 1000
+    assert grown([None, None, None, ["x" * 1000] * 10, []]) >= 10_000
+    assert grown([None, None, None, [], [1] * 1000]) >= 8000
+
+
 def test_the_extremes_of_time_survive() -> None:
     table = bigquery_table({"at": "TIMESTAMP", "t": "TIME"})
-    layout = Layout(list(table.columns.values()), ["at"], None)
+    layout = layout_of(table, "at")
     rows = [layout.row([moment.replace(tzinfo=UTC), time.max]) for moment in (datetime.min, datetime.max)]
     batch = encode(arrow_schema(table, layout.shape), rows).record_batch
     assert batch.column(0).to_pylist() == [row.values[0] for row in rows]
@@ -87,5 +109,5 @@ def test_the_extremes_of_time_survive() -> None:
 
 def test_letters_count_one_byte() -> None:
     table = bigquery_table({"id": "STRING"})
-    layout = Layout(list(table.columns.values()), ["id"], None)
+    layout = layout_of(table, "id")
     assert layout.row([string.ascii_letters]).nbytes == layout.row([""]).nbytes + 52

@@ -192,7 +192,7 @@ def test_of_any_object_comes_a_row_or_a_bad_row(members: dict[str, object], comp
         row = EVENTS.payload(7, json.dumps(payload))
     except BadRow:
         return
-    assert EVENTS.encode([row]).record_batch.num_rows == 1
+    assert EVENTS.encode([7], [row]).nbytes  # it can be
 
 
 @given(st.text(alphabet='{}[]",:\\u0d8e-+.1tidnul \n', max_size=60))
