@@ -8,16 +8,20 @@ from actors.parts import Recipient
 
 
 class FakeClock:
-    """Starts at 1000 s, so that differences to the past stay positive."""
+    """Starts at 1000 s, so that differences to the past stay positive.
+
+    `set_by`: how many seconds somebody has set the wall clock forward; the monotonic one goes on as it did.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.set_by = 0.0
 
     def monotonic(self) -> float:
         return self.now
 
     def time(self) -> float:
-        return self.now
+        return self.now + self.set_by
 
 
 class FakeScheduler:

@@ -98,7 +98,7 @@ class MemoryDatabase:
     ) -> int:
         """Add a queue item with the next id, or with this one: transactions commit in any order."""
         id_ = next_id(self.items) if id is None else id
-        created_at = self.clock.now - age_seconds
+        created_at = self.clock.time() - age_seconds
         item = StoredItem(id_, str(record_id), operation, payload, status, batch_id, resend, None, created_at)
         self.items[id_] = item
         return id_

@@ -83,12 +83,12 @@ class MemoryTransaction:
     def add_stream(self, name: str) -> int:
         self._operate()
         id_ = next_id(self._db.streams)
-        self._db.streams[id_] = StoredStream(id_, name, self._db.clock.now)
+        self._db.streams[id_] = StoredStream(id_, name, self._db.clock.time())
         return id_
 
     def open_streams(self) -> Sequence[Stream]:
         self._operate()
-        now = self._db.clock.now
+        now = self._db.clock.time()
         return [Stream(s.id, s.name, now - s.created_at) for s in self._db.streams.values() if not s.final]
 
     def close_stream(self, stream_id: int, row_count: int | None) -> None:
@@ -121,8 +121,8 @@ class MemoryTransaction:
 
     def set_state(self, batch_id: int, state: BatchState, *, was: BatchState) -> bool:
         self._operate()
-        if self._db.batches[batch_id].state is not was:
-            return False
+        if batch_id not in self._db.batches or self._db.batches[batch_id].state is not was:
+            return False  # also where the database went back behind the batch's begin
         self._db.batches[batch_id] = replace(self._db.batches[batch_id], state=state)
         return True
 

@@ -73,7 +73,7 @@ class MemorySource:
             sent=item.status is ItemStatus.COMPLETED and item.batch_id is not None,
             resend=item.resend,
             has_payload=item.payload is not None,
-            age_seconds=self._db.clock.now - item.created_at,
+            age_seconds=self._db.clock.time() - item.created_at,
         )
 
     def _answer(self) -> None:
