@@ -4,23 +4,21 @@ import threading
 
 import grpc
 import pyarrow as pa
-from google.api_core.exceptions import NotFound
-from google.cloud.bigquery_storage_v1.types import AppendRowsRequest, AppendRowsResponse, WriteStream
+from google.cloud.bigquery_storage_v1.types import AppendRowsRequest, AppendRowsResponse
 from google.rpc.status_pb2 import Status
 
-from bigquery import classify
+from bigquery import classify, streams
 from bigquery.append_call import AppendCall, NoAnswer
 from bigquery.connect import VERSION, Clients
 from bigquery.lookup import Lookup
 from config.settings import Settings
-from delivery.destination import Appended, AppendResult, Count, FinalizeResult, Missing, NoCount
-from delivery.errors import DestinationError, ErrorClass, Failure
+from delivery.destination import Appended, AppendResult, FinalizeResult
+from delivery.errors import ErrorClass, Failure
 from delivery.rows import Encoded, SentRows
 from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 
 SLOWEST_BYTES_PER_SECOND = 16_000  # a large row on a slow line is given the time that it takes
-CALL_SECONDS = 30.0  # deadline of creating and finalizing a stream
 MissingValueInterpretation = AppendRowsRequest.MissingValueInterpretation
 TRACE_ID = f"bq-sync:{VERSION}"
 
@@ -53,16 +51,7 @@ class StorageWrite:
         self._call_is_for: tuple[str, pa.Schema] | None = None
 
     def open(self) -> str:
-        try:
-            stream = self._client.create_write_stream(
-                parent=self._parent,
-                write_stream=WriteStream(type_=WriteStream.Type.COMMITTED),
-                retry=None,
-                timeout=CALL_SECONDS,
-            )
-        except Exception as error:
-            raise DestinationError(classify.of_exception(error)) from error
-        return str(stream.name)
+        return streams.create(self._client, self._parent)
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         assert stream is not None  # but made by our own `open`
@@ -88,15 +77,7 @@ class StorageWrite:
 
     def finalize(self, stream: str) -> FinalizeResult:
         self.close()
-        try:
-            answer = self._client.finalize_write_stream(name=stream, retry=None, timeout=CALL_SECONDS)
-        except NotFound:
-            return Missing()
-        except Exception as error:  # noqa: BLE001 -- as in send
-            failure = classify.of_exception(error)
-            # What can't be finalized for its state takes no more rows already.
-            return NoCount() if failure.error_class is ErrorClass.STREAM and failure.definite else failure
-        return Count(answer.row_count)
+        return streams.finalize(self._client, stream)
 
     def look_up(self, rows: SentRows) -> frozenset[int]:
         return self._lookup.places_there(rows)
