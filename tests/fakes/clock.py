@@ -46,7 +46,7 @@ class FakeScheduler:
         while self._waiting and self._waiting[0][0] <= end:
             self.deliver_next()
             pump()
-        self._clock.now = end
+        self._clock.now = max(self._clock.now, end)  # `pump` may let more time pass
 
     def deliver_next(self) -> None:
         """Let time pass until the next message is due, and deliver it."""

@@ -61,9 +61,20 @@ def pump(*actors: pykka.ThreadingActor) -> int:
     return messages
 
 
+def pump_one(*actors: pykka.ThreadingActor) -> bool:
+    """Let the first actor that was told something handle one message; False where none was."""
+    return any(_handle_one(actor) for actor in actors)
+
+
 def _handle_all(actor: Any) -> int:
     handled = 0
-    while not actor.actor_inbox.empty():
-        actor.on_receive(actor.actor_inbox.get().message)
+    while _handle_one(actor):
         handled += 1
     return handled
+
+
+def _handle_one(actor: Any) -> bool:
+    if actor.actor_inbox.empty():
+        return False
+    actor.on_receive(actor.actor_inbox.get().message)
+    return True

@@ -16,6 +16,7 @@ from actors.room import Room
 from actors.sync_marker import SyncMarker
 from actors.table_owner import TableOwner
 from delivery.backoff import Backoff
+from delivery.destination import Destination
 from delivery.doubts import Doubts
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups, OrphanItem
@@ -25,7 +26,6 @@ from delivery.settle import RowRef
 from mapping.compile import TableMapping
 from tests.fakes.background import HeldBackground
 from tests.fakes.clock import FakeScheduler
-from tests.fakes.destination import MemoryDestination
 from tests.fakes.inbox import pump
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.mapping import sample_mapping, sent_rows
@@ -69,7 +69,7 @@ class Process:
         self,
         connection_id: int,
         ledger: MemoryLedger,
-        destination: MemoryDestination,
+        destination: Destination,
         scheduler: FakeScheduler,
         chance: Random,
         batch_size: int = BATCH_SIZE,
