@@ -7,9 +7,9 @@ from typing import NoReturn, TypeVar
 
 import anyio
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
+from api.mistakes import mistakes
 from api.problems import Problem
 
 MAX_BYTES = 65_536
@@ -44,9 +44,8 @@ async def read_body(request: Request, model: type[Model], without: Model | None 
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         if problems[0]["type"] == "json_invalid":
             raise Problem(HTTPStatus.BAD_REQUEST, f"the body isn't JSON: {problems[0]['msg']}") from None
-        mistakes = [{"pointer": _pointer(problem["loc"]), "detail": _detail(problem)} for problem in problems]
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "the body isn't as it should be: see errors", more={"errors": mistakes}
+        raise _unfit(
+            "body", [{"pointer": _pointer(place), "detail": what} for place, what in mistakes(error)]
         ) from None
 
 
@@ -55,16 +54,13 @@ def read_query(request: Request, model: type[Model]) -> Model:
     given = request.query_params.multi_items()
     values = dict(given)
     twice = [name for name in values if sum(name == other for other, _ in given) > 1]
-    mistakes = [{"parameter": name, "detail": "is there twice: say it once"} for name in twice]
-    if not mistakes:
+    wrong = [{"parameter": name, "detail": "is there twice: say it once"} for name in twice]
+    if not wrong:
         try:
             return model.model_validate(values)
         except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False, include_context=False)
-            mistakes = [{"parameter": _parameter(problem), "detail": _detail(problem)} for problem in problems]
-    raise Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "the query isn't as it should be: see errors", more={"errors": mistakes}
-    )
+            wrong = [{"parameter": str(place[0]) if place else "", "detail": what} for place, what in mistakes(error)]
+    raise _unfit("query", wrong)
 
 
 def read_path(request: Request, model: type[Model]) -> Model:
@@ -73,6 +69,15 @@ def read_path(request: Request, model: type[Model]) -> Model:
         return model.model_validate(request.path_params)
     except ValidationError:
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no {request.url.path}") from None
+
+
+def _unfit(what: str, errors: Sequence[Mapping[str, str]]) -> Problem:
+    """The first mistake stands in the detail too: most requests have just one, and many people read no further."""
+    where = errors[0].get("pointer") or errors[0].get("parameter")
+    first = f"{where}: {errors[0]['detail']}" if where else errors[0]["detail"]
+    more = f" (and {len(errors) - 1} more, see errors)" if len(errors) > 1 else ""
+    detail = f"the {what} isn't as it should be: {first}{more}"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, more={"errors": errors})
 
 
 async def _receive(request: Request) -> bytes:
@@ -122,17 +127,3 @@ def _refuse_constant(name: str) -> NoReturn:
 def _pointer(place: Sequence[int | str]) -> str:
     """As in RFC 6901."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-
-
-def _parameter(problem: ErrorDetails) -> str:
-    return str(problem["loc"][0]) if problem["loc"] else ""
-
-
-def _detail(problem: ErrorDetails) -> str:
-    match problem["type"]:
-        case "extra_forbidden":
-            return "there is no such thing: leave it out"
-        case "value_error":
-            return problem["msg"].removeprefix("Value error, ")
-        case _:
-            return problem["msg"]

@@ -32,7 +32,7 @@ def flush_reply(asked: Answer) -> Reply:
     _refuse_undone(asked.outcomes, going_on)
     if _goes_on(asked.outcomes):
         return _accepted(going_on, going_on.command)
-    return Reply(FlushAnswer(flushed_count=flushed))
+    return Reply(FlushAnswer(flushed_count=flushed, command=going_on.command))
 
 
 def retention_reply(asked: Answer, *, dry_run: bool) -> Reply:

@@ -58,11 +58,7 @@ class Guard:
         if _is_open(request):
             return
         if role is None:
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED,
-                "this needs a token: send the header `Authorization: Bearer <token>`",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            raise Problem(HTTPStatus.UNAUTHORIZED, _lacking(request), headers={"WWW-Authenticate": "Bearer"})
         if role is not Role.CONTROL and request.method not in LOOKING:
             raise Problem(HTTPStatus.FORBIDDEN, "this token may only look: use the one of BQ_SYNC_API_TOKEN")
 
@@ -88,6 +84,18 @@ def _is_of_another_site(request: Request) -> bool:
     origin, host = request.headers.get("origin"), request.headers.get("host", "").lower()
     # Either scheme: TLS may end at a proxy before us.
     return origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
+
+
+def _lacking(request: Request) -> str:
+    """Why a request has no role."""
+    send = "send the header `Authorization: Bearer <token>`"
+    if "authorization" in request.headers:
+        if not _given_token(request):
+            return f"there is no token in the header Authorization: {send}"
+        return "the token is wrong: send the one of BQ_SYNC_API_TOKEN or BQ_SYNC_API_READ_TOKEN"
+    if COOKIE in request.cookies:
+        return f"the login isn't good any more, since the token was replaced: log in again, or {send}"
+    return f"this needs a token: {send}"
 
 
 def _given_token(request: Request) -> str:

@@ -10,6 +10,7 @@ from api.login import COOKIE, cookie_of, role_of_token
 from api.models.base import Request as RequestModel
 from api.operation import Operation, Reply
 from api.problems import Problem
+from api.tries import Tries
 from config.settings import Settings
 
 COOKIE_SECONDS = 30 * 86_400
@@ -20,11 +21,18 @@ class LoginRequest(RequestModel):
 
 
 class Session:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tries: Tries | None = None) -> None:
         self._settings = settings
+        self._tries = tries or Tries()
 
     async def login(self, request: Request, body: LoginRequest) -> Reply:
         """A cookie that may do what the token may."""
+        if seconds := self._tries.take():
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"too many wrong tokens were tried: try again in {seconds} s",
+                headers={"Retry-After": str(seconds)},
+            )
         token = body.token.get_secret_value().strip()  # copied with the end of its line, perhaps
         if role_of_token(token, self._settings) is None:
             raise Problem(
@@ -32,6 +40,7 @@ class Session:
                 "that isn't a token of this bq-sync: use the one of BQ_SYNC_API_TOKEN or BQ_SYNC_API_READ_TOKEN",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+        self._tries.give_back()
         return _with_cookie(request, cookie_of(token), COOKIE_SECONDS)
 
     async def logout(self, request: Request) -> Reply:
@@ -44,7 +53,13 @@ def session_operations(session: Session) -> tuple[Operation, ...]:
     nothing = {HTTPStatus.NO_CONTENT: None}
     return (
         Operation(
-            "POST", "/login", session.login, nothing, (HTTPStatus.UNAUTHORIZED,), body=LoginRequest, is_open=True
+            "POST",
+            "/login",
+            session.login,
+            nothing,
+            (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
+            body=LoginRequest,
+            is_open=True,
         ),
         Operation("POST", "/logout", session.logout, nothing, is_open=True),
     )

@@ -27,7 +27,7 @@ wait_option = click.option(
     type=click.FloatRange(PATIENCE.taken, 86_400),
     default=PATIENCE.done,
     show_default=True,
-    help="How long to wait until it is done.",
+    help=f"How long to wait until it is done: {PATIENCE.taken:.0f} to 86400.",
 )
 
 
@@ -42,7 +42,11 @@ def flush(tables: tuple[str, ...], wait: float) -> None:
     Exit code: 0 done, 5 taken but still running, 6 some table has no worker: nothing of that table was asked for;
     1 where a table is paused, or the database doesn't answer.
     """
-    answer = _ask(tables, partial(control.flush, patience=replace(PATIENCE, done=wait)))
+    answer = _ask(
+        "the flush goes on where a worker has taken it, elsewhere it was withdrawn: see `bq-sync status`",
+        tables,
+        partial(control.flush, patience=replace(PATIENCE, done=wait)),
+    )
     _end(answer, flush_lines(answer.outcomes))
 
 
@@ -57,7 +61,13 @@ def retention(tables: tuple[str, ...], dry_run: bool, wait: float) -> None:
 
     Exit code: 0 done, 5 taken but still running, 6 some table has no worker, 1 where it ended with a problem.
     """
-    answer = _ask(tables, partial(control.retention, patience=replace(PATIENCE, done=wait), dry_run=dry_run))
+    left = (
+        "a worker that has taken the dry run ends it, and nothing is deleted; ask anew for its report"
+        if dry_run
+        else "deleting goes on where a worker has taken it, and `bq-sync status` tells when it has ended;"
+        " elsewhere it was withdrawn"
+    )
+    answer = _ask(left, tables, partial(control.retention, patience=replace(PATIENCE, done=wait), dry_run=dry_run))
     _end(answer, retention_lines(answer.outcomes))
 
 
@@ -68,7 +78,7 @@ def pause(tables: tuple[str, ...]) -> None:
 
     Exit code: 0 paused, 5 where a worker hasn't followed yet (it will).
     """
-    _tell(_ask(tables, partial(control.pause, patience=PATIENCE)))
+    _tell(_ask("the pause holds: see `bq-sync status`", tables, partial(control.pause, patience=PATIENCE)))
 
 
 @click.command()
@@ -78,13 +88,16 @@ def resume(tables: tuple[str, ...]) -> None:
 
     Exit code: 0 resumed, 5 where a worker hasn't followed yet (it will).
     """
-    _tell(_ask(tables, partial(control.resume, patience=PATIENCE)))
+    _tell(_ask("it is resumed: see `bq-sync status`", tables, partial(control.resume, patience=PATIENCE)))
 
 
-def _ask(tables: Sequence[str], what: Callable[[Engine, Sequence[str]], Awaitable[Told]]) -> Told:
+def _ask(left: str, tables: Sequence[str], what: Callable[[Engine, Sequence[str]], Awaitable[Told]]) -> Told:
     """What the workers make of it.
 
     The settings' `enabled` isn't looked at: it is the workers' own that counts, and this shell may have another.
+
+    Args:
+        left: what becomes of it where Ctrl-C ends the waiting.
     """
     settings = load_settings()
     chosen = known(settings, tables)
@@ -95,6 +108,8 @@ def _ask(tables: Sequence[str], what: Callable[[Engine, Sequence[str]], Awaitabl
         raise Failed(f"{error}: bq-sync resume{''.join(f' --table {table}' for table in error.tables)}") from error
     except UnansweredError as error:
         raise Failed(str(error)) from error
+    except KeyboardInterrupt:
+        raise Failed(f"no longer waiting; {left}") from None
 
 
 def _end(answer: Answer, lines: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from database.failed import (
     FailedItem,
     NoSuchItemsError,
     NotFailedError,
+    count_failed,
     failed_items,
     give_up,
     give_up_all,
@@ -27,13 +28,26 @@ GREATEST_ID = 2**63 - 1  # of a BIGINT
 PAGE = 1000  # items that are read at once
 SHOWN = 100
 
+
+class ItemId(click.ParamType[int]):
+    """An item's id, as `bq-sync failed` shows it."""
+
+    name = "ID"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= GREATEST_ID):
+            self.fail(f"{text!r} is no id: take those that `bq-sync failed` shows.", param, ctx)
+        return int(text)
+
+
 COLUMNS = (Column("ID", right=True), Column("TABLE"), Column("RECORD"), Column("SINCE"))
 
 
 @click.command()
 @some_tables("Show only those of this table")
 @click.option("--limit", metavar="N", type=click.IntRange(1), default=SHOWN, show_default=True, help="So many at most.")
-@click.option("--before", metavar="ID", type=click.IntRange(1, GREATEST_ID), help="Only ids below it: the next page.")
+@click.option("--before", metavar="ID", type=ItemId(), help="Only ids below it: the next page.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON: {failed: [...], next: an id for --before, or null}.")
 def failed(tables: tuple[str, ...], limit: int, before: int | None, in_json: bool) -> None:
     """Show failed rows with their errors.
@@ -78,22 +92,22 @@ def _lines(items: Sequence[FailedItem]) -> Iterator[str]:
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, type=click.IntRange(1, GREATEST_ID))
+@click.argument("ids", metavar="ID...", nargs=-1, type=ItemId())
 @some_tables("All failed rows of this table")
 @click.option("--all", "every", is_flag=True, help="All failed rows.")
 def retry(ids: tuple[int, ...], tables: tuple[str, ...], every: bool) -> None:
-    """Send failed rows again.
+    """Try failed rows again: a worker sends them soon, or they fail again.
 
     Those with these ids, those of a table, or all. The ids are those of `bq-sync failed`. Where nothing failed it does
     nothing, with exit code 0; where an id isn't there or hasn't failed, nothing is changed, and the exit code is 1.
     """
     chosen = _chosen(ids, tables, every)
     retried = _change(ids, chosen, retry_items, retry_all)
-    click.echo(f"{count(retried, 'row')} will be sent again" if retried else "nothing failed")
+    click.echo(f"{count(retried, 'row')} will be tried again" if retried else "nothing failed")
 
 
 @click.command("clear-failed")
-@click.argument("ids", metavar="ID...", nargs=-1, type=click.IntRange(1, GREATEST_ID))
+@click.argument("ids", metavar="ID...", nargs=-1, type=ItemId())
 @some_tables("All failed rows of this table")
 @click.option("--all", "every", is_flag=True, help="All failed rows.")
 @click.option("--yes", is_flag=True, help="Don't ask whether that is meant; needed without a terminal.")
@@ -107,10 +121,22 @@ def clear_failed(ids: tuple[int, ...], tables: tuple[str, ...], every: bool, yes
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("It asks whether giving up is meant: without a terminal say --yes too.")
-        which = count(len(set(ids)), "failed row") if ids else f"all failed rows of {', '.join(chosen)}"
+        if not (which := _which(ids, chosen)):
+            click.echo("nothing failed")
+            return
         click.confirm(f"Give up {which}? They will never be sent.", abort=True)
     cleared = _change(ids, chosen, give_up, give_up_all)
     click.echo(f"{count(cleared, 'row')} given up" if cleared else "nothing failed")
+
+
+def _which(ids: Collection[int], tables: Sequence[str]) -> str:
+    """What is about to be given up, in words; empty where nothing of those tables failed."""
+    if ids:
+        return count(len(set(ids)), "failed row")
+    with database(load_settings()) as engine, engine.connect() as connection:
+        failed = count_failed(connection, tables)
+    about = "about " if failed.is_estimate else "all " if failed.rows > 1 else ""
+    return f"{about}{count(failed.rows, 'failed row')} of {', '.join(tables)}" if failed.rows else ""
 
 
 def _chosen(ids: Sequence[int], tables: Sequence[str], every: bool) -> Sequence[str]:
@@ -119,8 +145,10 @@ def _chosen(ids: Sequence[int], tables: Sequence[str], every: bool) -> Sequence[
     Raises:
         click.UsageError: it doesn't say which rows, or says so twice, or there is no such table.
     """
-    if [bool(ids), bool(tables), every].count(True) != 1:
-        raise click.UsageError("Say which rows: their ids, or --table, or --all.")
+    said = [bool(ids), bool(tables), every].count(True)
+    if said != 1:
+        what = "Say only one of them" if said else "Say which rows"
+        raise click.UsageError(f"{what}: their ids, or --table, or --all.")
     return known(load_settings(), tables)
 
 

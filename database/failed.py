@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Engine, select, union_all, update
+from sqlalchemy import CompoundSelect, Connection, Engine, Select, select, union_all, update
 
+from database.counting import NONE, Count, count
 from database.schema import queue
 from delivery.ledger import ItemStatus
 
@@ -68,6 +69,11 @@ def failed_items(
     return [FailedItem(*row[:-1], row.created_at.replace(tzinfo=UTC)) for row in connection.execute(query)]
 
 
+def count_failed(connection: Connection, tables: Collection[str]) -> Count:
+    """How many items of these tables have failed."""
+    return sum((count(connection, _failed(table)) for table in tables), NONE)
+
+
 def _first_ids(tables: Collection[str], limit: int, before: int | None) -> CompoundSelect[Any]:
     """So many of each table, each from the end of its part of the index: however many there are, few are read."""
     ids = select(queue.c.id).with_hint(queue, _BY_STATUS, "mysql").where(queue.c.sync_status == ItemStatus.FAILED)
@@ -115,7 +121,7 @@ def _change_all(engine: Engine, tables: Collection[str], values: Mapping[str, ob
 
 def _change_table(engine: Engine, table: str, values: Mapping[str, object]) -> int:
     """From the lowest id up to the highest that there is now: each item once, though a retried one may fail again."""
-    failed = select(queue.c.id).with_hint(queue, _BY_STATUS, "mysql").where(*_failed_of(table))
+    failed = _failed(table)
     with engine.connect() as connection:
         last = connection.scalar(failed.order_by(queue.c.id.desc()).limit(1))
     changed, after = 0, 0
@@ -140,8 +146,9 @@ def _change(engine: Engine, ids: Collection[int], values: Mapping[str, object]) 
         return _update(connection, tuple(found), values)
 
 
-def _failed_of(table: str) -> tuple[ColumnElement[bool], ...]:
-    return queue.c.table_name == table, queue.c.sync_status == ItemStatus.FAILED
+def _failed(table: str) -> Select[Any]:
+    found = select(queue.c.id).with_hint(queue, _BY_STATUS, "mysql")
+    return found.where(queue.c.table_name == table, queue.c.sync_status == ItemStatus.FAILED)
 
 
 def _update(connection: Connection, ids: Collection[int], values: Mapping[str, object]) -> int:

@@ -4,6 +4,7 @@ Whoever asks needs the database alone: the actors take commands from it, in whic
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,11 +117,22 @@ async def ask(
 ) -> Answer:
     """Ask the owner of each table, and tell what became of it: done, taken (still running) or withdrawn (nobody there).
 
+    Where the waiting is cancelled, what nobody has taken by then is withdrawn: it won't be done at some later time.
+
     Raises:
         SQLAlchemyError: the database didn't answer; nothing is known to have been asked.
         UnansweredError: the database doesn't answer any more.
     """
     name = await run_sync(_request, engine, kind, tables, arguments)
+    try:
+        return await _wait(engine, name, patience)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True), suppress(SQLAlchemyError):
+            await run_sync(_look, engine, name, True)
+        raise
+
+
+async def _wait(engine: Engine, name: str, patience: Patience) -> Answer:
     started = anyio.current_time()
     while True:
         waited = anyio.current_time() - started

@@ -37,11 +37,11 @@ class Answer(BaseModel):
 def _whole(text: object) -> object:
     """In a query all is text; int() would also take '1_000', ' 7' and '٣'."""
     if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ValueError("a whole number is wanted")
+        raise ValueError("has to be a whole number, 1 or more")
     return text
 
 
-InQuery = BeforeValidator(_whole)  # for whole numbers
+InQuery = BeforeValidator(_whole)  # for whole numbers above 0
 
 
 def _without_point(number: object) -> object:

@@ -27,8 +27,11 @@ class RetentionRequest(TablesRequest):
 
 
 class FlushAnswer(Answer):
+    """A flush that is done; `command`: where to ask for it again."""
+
     ok: Literal[True] = True
     flushed_count: int
+    command: str
 
 
 class RunningFlush(Answer):

@@ -198,6 +198,7 @@ const SENTENCES = [
   [/^database_url isn't set/, () => "database_url が設定されていません。`BQ_SYNC_DATABASE_URL` を設定してください", null],
   [/^(\S+): its rows can't be counted: (?<cause>.+)$/s, ([, table], cause) => `${table}: 行を数えられません: ${cause}`, "cause"],
   [/^paused( meanwhile)?: (.+); resume them first$/, ([, , tables]) => `一時停止中です: ${tables}。先に再開してください`, null],
+  [/^too many wrong tokens were tried: try again in (\d+) s$/, ([, seconds]) => `トークンの誤りが続いたため、${seconds} 秒後にもう一度お試しください`, null],
   [/^this token may only look/, () => "このトークンは閲覧専用です", null],
   [/^row not found/, () => "元の行がありません", null],
 ];

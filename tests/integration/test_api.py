@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from api.app import create_app
 from operations.control import Patience
 from tests.integration.api_worker import TABLES, make_tables, worker
-from tests.unit.api.client import assert_problem, call, settings
+from tests.unit.api.client import assert_problem, call, call_path, settings
 
 pytestmark = pytest.mark.integration
 
@@ -77,13 +77,16 @@ def test_a_database_that_is_down(database_url: str) -> None:
 def test_a_flush_that_all_tables_did(prepared: Engine) -> None:
     with worker(prepared, *TABLES, end=lambda _: '{"flushedCount": 21}'):
         response = call(app(prepared, taken=10), "POST", "/flush")
-    assert (response.status_code, response.json()) == (200, {"ok": True, "flushedCount": 42})
+    answer = response.json()
+    told = call_path(app(prepared), "GET", answer.pop("command")).json()
+    assert (response.status_code, answer) == (200, {"ok": True, "flushedCount": 42})
+    assert (told["kind"], told["tables"]["logs"]["state"]) == ("flush", "done")
 
 
 def test_a_flush_of_some_tables_asks_no_others(prepared: Engine) -> None:
     with worker(prepared, *TABLES, end=lambda _: '{"flushedCount": 3}'):
         response = call(app(prepared, taken=10), "POST", "/flush", json={"tables": ["logs", "logs"]})
-    assert response.json() == {"ok": True, "flushedCount": 3}
+    assert (response.json()["ok"], response.json()["flushedCount"]) == (True, 3)
     assert states(prepared) == {"logs": "done"}
 
 

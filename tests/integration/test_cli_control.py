@@ -1,7 +1,10 @@
 """`bq-sync flush`, `retention`, `pause` and `resume` on a real database, with and without a worker."""
 
 import json
+import signal
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 from click.testing import Result
@@ -30,6 +33,13 @@ def paused(engine: Engine) -> dict[str, bool]:
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT table_name, paused FROM bq_sync_table"))
         return {row.table_name: bool(row.paused) for row in rows}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_flush_that_is_done(bq_sync: CommandLine, prepared: Engine) -> None:
@@ -161,6 +171,32 @@ def test_retention_shows_its_report(bq_sync: CommandLine, prepared: Engine) -> N
         "  refused failed: 3",
         "  examples failed: 7, 8, 9",
     ]
+
+
+def interrupted(bq_sync: CommandLine, prepared: Engine, *arguments: str) -> str:
+    """What it says on Ctrl-C, pressed once it has asked."""
+    asking = bq_sync.start(*arguments)
+    until(lambda: bool(asked(prepared)))
+    asking.send_signal(signal.SIGINT)
+    _, said = asking.communicate(timeout=60)
+    assert asking.returncode == 1
+    return said
+
+
+def test_ctrl_c_withdraws_what_nobody_has_taken_and_says_what_goes_on(bq_sync: CommandLine, prepared: Engine) -> None:
+    said = interrupted(bq_sync, prepared, "retention", "--dry-run", "--table", "logs")
+    assert said.startswith("bq-sync: no longer waiting; a worker that has taken the dry run ends it")
+    assert asked(prepared) == {"logs": ("retention", "withdrawn")}
+
+
+def test_ctrl_c_leaves_what_was_taken_to_the_worker(bq_sync: CommandLine, prepared: Engine) -> None:
+    with worker(prepared, *TABLES, end=lambda _: None):
+        asking = bq_sync.start("flush", "--table", "logs")
+        until(lambda: asked(prepared).get("logs") == ("flush", "taken"))
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=60)
+    assert (asking.returncode, "the flush goes on where a worker has taken it" in said) == (1, True)
+    assert asked(prepared) == {"logs": ("flush", "taken")}
 
 
 def test_retention_that_ended_with_a_problem(bq_sync: CommandLine, prepared: Engine) -> None:

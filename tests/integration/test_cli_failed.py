@@ -64,7 +64,7 @@ def test_ten_thousand_page_by_page(bq_sync: CommandLine, prepared: Engine) -> No
         before = ["--before", str(page["next"])]
     assert seen == there
     assert json.loads(bq_sync("failed", "--json", "--limit", "10000").stdout)["next"] is None
-    assert bq_sync("retry", "--all").stdout == "10,000 rows will be sent again\n"
+    assert bq_sync("retry", "--all").stdout == "10,000 rows will be tried again\n"
     assert statuses(prepared) == {"pending": 10_000}
 
 
@@ -73,9 +73,9 @@ def test_retrying_by_id_and_by_table(bq_sync: CommandLine, prepared: Engine) -> 
     fail_items(prepared, "summaries", 2)
     first = ids(prepared)[0]
     done = bq_sync("retry", str(first), str(first))
-    assert (done.exit_code, done.stdout) == (0, "1 row will be sent again\n")
+    assert (done.exit_code, done.stdout) == (0, "1 row will be tried again\n")
     assert statuses(prepared) == {"pending": 1, "failed": 4}
-    assert bq_sync("retry", "--table", "logs").stdout == "2 rows will be sent again\n"
+    assert bq_sync("retry", "--table", "logs").stdout == "2 rows will be tried again\n"
     assert statuses(prepared) == {"pending": 3, "failed": 2}
 
 
@@ -113,9 +113,34 @@ def test_giving_up_on_a_terminal_asks_first(
     os.write(ours, f"{answer}\n".encode())
     said, _ = asking.communicate(timeout=60)
     os.close(ours)
-    assert "Give up all failed rows of logs, summaries? They will never be sent. [y/N]" in said
+    assert "Give up all 2 failed rows of logs, summaries? They will never be sent. [y/N]" in said
     assert asking.returncode == code
     assert statuses(prepared) == left
+
+
+def test_where_nothing_failed_nobody_is_asked(bq_sync: CommandLine, prepared: Engine) -> None:
+    ours, theirs = pty.openpty()
+    asking = bq_sync.start("clear-failed", "--all", stdin=theirs)
+    os.close(theirs)
+    said, _ = asking.communicate(timeout=60)
+    os.close(ours)
+    assert (asking.returncode, said) == (0, "nothing failed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["retry", "abc"], "'abc' is no id: take those that `bq-sync failed` shows."),
+        (["retry", "0"], "'0' is no id"),
+        (["retry", "1", "--all"], "Say only one of them: their ids, or --table, or --all."),
+        (["retry"], "Say which rows: their ids, or --table, or --all."),
+        (["failed", "--before", "-1"], "'-1' is no id"),
+    ],
+)
+def test_a_wrong_command_line_says_what_would_be_right(bq_sync: CommandLine, arguments: list[str], said: str) -> None:
+    done = bq_sync(*arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_without_a_terminal_it_has_to_be_meant(bq_sync: CommandLine, prepared: Engine) -> None:

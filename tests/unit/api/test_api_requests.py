@@ -70,6 +70,32 @@ def test_a_body_of_another_shape(app: Starlette, body: object, pointer: str) -> 
     assert problem["errors"][0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", "/retry", {"ids": []}, "/ids: is empty: name one at least, or leave it out"),
+        ("POST", "/retry", {"ids": ["a"]}, "/ids/0: has to be a whole number"),
+        ("POST", "/retry", {"ids": [0]}, "/ids/0: has to be 1 or more"),
+        ("POST", "/retry", {"ids": 5}, "/ids: has to be a list"),
+        ("POST", "/retry", {"ids": [*range(1, 1003)]}, "/ids: has 1,002: 1,000 at most"),
+        ("POST", "/retry", {"all": 1}, "/all: has to be true or false"),
+        ("POST", "/retry", [], "has to be an object"),
+        ("POST", "/retry", {"ids": [0, -1]}, "/ids/0: has to be 1 or more (and 1 more, see errors)"),
+        ("POST", "/flush", {"tables": [7]}, "/tables/0: has to be a text"),
+        ("GET", "/failed?before=-1", None, "before: has to be a whole number, 1 or more"),
+        ("GET", "/failed?before=0", None, "before: has to be 1 or more"),
+        ("GET", "/failed?limit=1001", None, "limit: has to be 1,000 or less"),
+        ("GET", "/failed?table=", None, "table: is empty: say something, or leave it out"),
+        ("GET", "/failed?x=1", None, "x: there is no such thing: leave it out"),
+    ],
+)
+def test_a_mistake_is_said_in_words(app: Starlette, method: str, path: str, body: object, detail: str) -> None:
+    options = {} if body is None else {"json": body}
+    problem = assert_problem(call(app, method, path, **options), 422)
+    what = "query" if body is None else "body"
+    assert problem["detail"] == f"the {what} isn't as it should be: {detail}"
+
+
 def test_an_unknown_table(app: Starlette) -> None:
     problem = assert_problem(call(app, "POST", "/flush", json={"tables": ["logs", "log`s"]}), 422)
     assert problem["detail"] == "no such table: log`s; there are logs, summaries"
@@ -240,6 +266,22 @@ def test_cookies(cookie: str, look: int, control: int) -> None:
     headers = {"Cookie": f"{COOKIE}={cookie}"}
     assert call(app, "GET", "/status", headers=headers).status_code == look
     assert call(app, "POST", "/flush", headers=headers).status_code == control
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, "this needs a token"),
+        ({"Authorization": "Bearer wrong-wrong-wrong"}, "the token is wrong"),
+        ({"Authorization": TOKEN}, "there is no token in the header Authorization"),
+        ({"Cookie": f"{COOKIE}=former"}, "log in again"),
+    ],
+)
+def test_what_is_wrong_with_a_token(headers: dict[str, str], said: str) -> None:
+    app = create_app(settings(api_token=TOKEN), None)
+    detail = assert_problem(call(app, "GET", "/status", headers=headers), 401)["detail"]
+    assert said in detail
+    assert TOKEN not in detail
 
 
 def test_a_cookie_doesnt_help_a_wrong_token() -> None:
