@@ -5,7 +5,7 @@ that bq-sync itself converts with: an error there shows as a difference here.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -113,7 +113,9 @@ def compare(
     for name, mapping in settings.tables.items():
         with engine.connect() as connection:
             rules = _Rules(connection, client, settings, name, settings.site_id if site_id is None else site_id)
-        sent = list(_bigquery_rows(client, rules, site or {}))  # between connections: the server drops idle ones
+        sent = list(
+            _bigquery_rows(client, rules, mapping.columns, site or {})
+        )  # between connections: the server drops idle ones
         with engine.connect() as connection:
             tables[name] = _compare_table(connection, rules, name, mapping, sent)
     return Comparison(tables)
@@ -236,11 +238,13 @@ def _source_rows(connection: Connection, name: str) -> Iterator[dict[str, Any]]:
         yield dict(row)
 
 
-def _bigquery_rows(client: Client, rules: _Rules, site: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _bigquery_rows(
+    client: Client, rules: _Rules, columns: Collection[str], site: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     rows = client.list_rows(rules.destination, timeout=ANSWER_SECONDS, retry=DEFAULT_RETRY.with_timeout(ANSWER_SECONDS))
     for row in rows:
         if all(row[column] == value for column, value in site.items()):
-            yield {column: row[column] for column in rules.fields}  # items() copies every value deeply
+            yield {column: row[column] for column in columns}  # items() copies every value deeply
 
 
 def _source_types(connection: Connection, name: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Arena:
         lines: from the workers to the database and to BigQuery's two sides, by name.
         workers: those that should be alive.
         lost: ids in BigQuery of rows that a restored backup doesn't have.
-        notes: what happened that nobody did.
+        notes: what happened in the round, in a few words each.
     """
 
     def __init__(self, directory: Path, variant: Variant, seed: int) -> None:
@@ -174,6 +174,14 @@ class Arena:
             self.notes.append(f"a worker ended by itself with {worker.wait(0)}")
         while len(self.workers) < self.variant.workers:
             self.start_worker()
+
+    def owners(self) -> dict[str, str]:
+        """The token of each table's lease; nothing while the database is away."""
+        try:
+            tokens = self.site.tokens()
+        except DBAPIError:
+            return {}
+        return {table: tokens[table] for table in self.keys if table in tokens}
 
     # after the faults
 

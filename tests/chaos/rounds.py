@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class Run:
                     left -= 1
                 arena.stop_workers()
                 arena.judge()
-            except (WrongError, AssertionError) as error:
+            except Exception as error:  # noqa: BLE001 -- told with the seed, the logs and how to play it again
                 self.failed = True
                 self._explain(arena, directory, first, error)
         if not self.failed:
@@ -113,7 +114,8 @@ class Run:
 
     def _explain(self, arena: Arena, directory: Path, first: int, error: Exception) -> None:
         seed = self.seed + self.played
-        say(f"{self.played + 1:4}  seed {seed}  FAILED\n{error}")
+        say(f"{self.played + 1:4}  seed {seed}  FAILED")
+        say("".join(traceback.format_exception(error)))
         with suppress(Exception):  # whatever it is that fails, what is known is told
             arena.site.dump(directory / "failed.sql")
         say(f"logs, BigQuery's rows and a dump of the database: {directory}")
@@ -140,32 +142,35 @@ def play_round(arena: Arena, seed: int, kinds: Sequence[Kind]) -> Played:
     random = Random(f"{seed}/round")
     drawn = draw(random, kinds)
     began = time.monotonic()
-    before = arena.rows()
-    with arena.producing(seed):
-        time.sleep(random.uniform(0, 0.5))
-        what = _strike(arena, drawn, random)
-        arena.heal()
-    arena.take_back_promises()
-    if random.random() < FLUSHED:
-        arena.flush()
-        what.append("flushed")
-    drain_seconds = _drain(arena)
-    rows = arena.judge()
-    what += arena.notes
-    arena.notes.clear()
     names = [kind.name for kind in drawn]
+    what = arena.notes
+    what.clear()
+    try:
+        before = arena.rows()
+        with arena.producing(seed):
+            time.sleep(random.uniform(0, 0.5))
+            _strike(arena, drawn, random)
+            arena.heal()
+        arena.take_back_promises()
+        if random.random() < FLUSHED:
+            arena.flush()
+            what.append("flushed")
+        drain_seconds = _drain(arena)
+        rows = arena.judge()
+    except Exception as error:
+        error.add_note(f"{' + '.join(names)}: {'; '.join(what)}")
+        raise
     return Played(names, rows - before, time.monotonic() - began, drain_seconds, "; ".join(what))
 
 
-def _strike(arena: Arena, kinds: Sequence[Kind], random: Random) -> list[str]:
-    """All of them, each on a thread of its own; what they did."""
-    done: list[str] = []
+def _strike(arena: Arena, kinds: Sequence[Kind], random: Random) -> None:
+    """All of them, each on a thread of its own; notes what they did."""
     failed: list[Exception] = []
 
     def strike(kind: Kind, seed: str, after: float) -> None:
         time.sleep(after)
         try:
-            done.append(kind.strike(arena, Random(seed)))
+            arena.notes.append(kind.strike(arena, Random(seed)))
         except Exception as error:  # noqa: BLE001 -- raised below, where it is heard
             failed.append(error)
 
@@ -179,7 +184,6 @@ def _strike(arena: Arena, kinds: Sequence[Kind], random: Random) -> list[str]:
         thread.join()
     if failed:
         raise failed[0]
-    return done
 
 
 def _drain(arena: Arena) -> float:

@@ -31,7 +31,7 @@ def restored_by_the_book(arena: Arena, random: Random) -> str:
 def restored_under_workers(arena: Arena, random: Random) -> str:
     leases = _back_up(arena, random)
     with arena.producers.paused():
-        if arena.site.tokens() == leases:
+        if arena.owners() == leases:
             lost = _restore(arena)
             return f"restored under workers, {lost} rows lost"
     return _restore_by_the_book(arena, random)  # a lease is new since: it may not be noticed
@@ -40,7 +40,7 @@ def restored_under_workers(arena: Arena, random: Random) -> str:
 def _back_up(arena: Arena, random: Random) -> dict[str, str]:
     """Make the backup, and let some time pass; the leases at that time."""
     time.sleep(random.uniform(0.3, 2))
-    leases = arena.site.tokens()
+    leases = arena.owners()
     arena.site.dump(_file(arena))
     time.sleep(random.uniform(0.3, 3))
     return leases
@@ -53,7 +53,7 @@ def _restore_by_the_book(arena: Arena, random: Random) -> str:
         arena.kill_workers()
     with arena.producers.paused():
         lost = _restore(arena)
-    leases = arena.site.tokens()
+    leases = arena.owners()
     arena.start_worker("--lookup-first")  # the only one, until it has every table
     until(
         lambda: _all_running(arena, leases), PATIENCE_SECONDS, "the worker looks up all tables first", arena.site.logs
@@ -62,9 +62,9 @@ def _restore_by_the_book(arena: Arena, random: Random) -> str:
 
 
 def _all_running(arena: Arena, leases: dict[str, str]) -> bool:
-    tokens = arena.site.tokens()
+    owners = arena.owners()
     running = arena.site.number("SELECT COUNT(*) FROM bq_sync_table WHERE state = 'running'")
-    return running == len(arena.keys) and all(tokens[table] != token for table, token in leases.items())
+    return running == len(arena.keys) and all(owners[table] != token for table, token in leases.items())
 
 
 def _restore(arena: Arena) -> int:

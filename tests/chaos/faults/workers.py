@@ -117,10 +117,10 @@ def _doomed(arena: Arena, random: Random, point: Point, fate: Fate) -> Child:
 
 
 def _wake_beside_successor(arena: Arena, random: Random, asleep: list[Child]) -> str:
-    owners = _tokens(arena)
+    owners = arena.owners()
     began = time.monotonic()
     arena.start_worker()
-    over = _wait(lambda: _all_new(owners, _tokens(arena)), TAKEN_OVER_SECONDS)
+    over = _wait(lambda: _all_new(owners, arena.owners()), TAKEN_OVER_SECONDS)
     seconds = time.monotonic() - began
     time.sleep(random.uniform(0, 1))
     for worker in asleep:
@@ -128,15 +128,8 @@ def _wake_beside_successor(arena: Arena, random: Random, asleep: list[Child]) ->
     return f"taken over after {seconds:.1f} s" if over else "not taken over"
 
 
-def _tokens(arena: Arena) -> dict[str, str]:
-    try:
-        return arena.site.tokens()
-    except DBAPIError:
-        return {}
-
-
 def _all_new(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    return bool(now) and all(now[table] != token for table, token in before.items())
+    return bool(now) and all(now.get(table) != token for table, token in before.items())
 
 
 def _wait(holds: Callable[[], bool], seconds: float) -> bool:
