@@ -58,7 +58,7 @@ def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict
     took = time.monotonic() - began
     heard = _statements(engine) - statements
     used = {
-        name: {"rss_mb": _rss(pid), "cpu_percent": round(100 * (_cpu(pid) - cpu[name]) / took, 2)}
+        name: {"rss_mb": rss_mb(pid), "cpu_percent": round(100 * (_cpu(pid) - cpu[name]) / took, 2)}
         for name, pid in pids.items()
     }
     return {
@@ -75,7 +75,7 @@ def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict
     }  # fmt: skip
 
 
-def _rss(pid: int) -> float:
+def rss_mb(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return round(pages * PAGE / 1e6, 1)
 
