@@ -21,7 +21,7 @@ CHUNK = 64 * 1024
 SLOW_CHUNK = 1460  # on a slow line connections take turns by packets
 IN_FLIGHT = 256  # chunks on their way in one direction of a connection, while the line has a delay
 RECEIVE_BUFFER = 64 * 1024  # as a router's: what the sender believes to be sent isn't far ahead of what is through
-LOST_WITHIN = 32 * 1024  # a connection that is lost is reset before it has carried so many bytes
+LOST_WITHIN = 64 * 1024  # bytes: a connection that is lost carries as many at most, and mostly far fewer
 
 _UnderWay = asyncio.Queue[tuple[float, bytes]]  # when it arrives, and what
 _RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: close at once, and let the other side know it by a reset
@@ -145,7 +145,7 @@ class Proxy:
                 continue
             connection = _Connection(client)
             if self._random.random() < self.loss:
-                connection.bytes_left = self._random.randrange(LOST_WITHIN)
+                connection.bytes_left = int(LOST_WITHIN ** self._random.random())
             task = self._loop.create_task(self._carry(connection))
             self._connections[task] = connection
             task.add_done_callback(lambda task: self._connections.pop(task).close())
