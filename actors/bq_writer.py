@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -31,11 +32,12 @@ from actors.messages import (
 from actors.parts import Clock, PipelineActor, Recipient, Scheduler
 from actors.retries import Retries, Step
 from delivery.backoff import Backoff
-from delivery.begin import Begun, DatabaseWentBackError, KnownStream, NewStream, begin, begin_found, refuse
+from delivery.begin import Begun, DatabaseWentBackError, NewStream, begin, begin_found, refuse
 from delivery.destination import AlreadyThere, Appended, AppendResult, Destination
 from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger, Transaction
+from delivery.position import Position
 from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, TakeApart, decide
 from delivery.rows import Outgoing
 from delivery.settle import Outcome, RowRef
@@ -47,7 +49,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WriterLimits:
-    """`new_stream_seconds`: how long a new stream's row has to stand in the ledger before the stream is used (fact 7).
+    """`new_stream_seconds`: how long a new stream's row has to stand in the ledger before the stream is used (fact 7);
+    where there are no streams, each batch's.
 
     `uplink`: the line that the attempts of all tables share.
     """
@@ -95,11 +98,8 @@ class BqWriter(PipelineActor):
         self._begun: Begun | None = None  # the same, once it stands in the ledger
         self._trial: Trial | None = None  # of the batch whose piece is in hand
         self._attempts = Attempts()  # to send it
-        self._is_open = False  # `destination.open` was answered
-        self._stream: NewStream | None = None  # of this pipeline, once made, where there are streams
-        self._known: KnownStream | None = None  # the same, once the ledger holds it
+        self._opened: Position | None = None  # where this pipeline writes to, once that is known
         self._completed: int | None = None  # the batch that was completed last
-        self._offset = 0
         self._may_send_at = float("-inf")
         self._turn_seconds = 0.0  # for which the line is left to the attempt
         self._draining = False
@@ -196,10 +196,10 @@ class BqWriter(PipelineActor):
 
     def _ready(self, hand: Outgoing) -> None:
         """The batch in hand may be begun, once there is a stream for it."""
-        if self._is_open:
-            self._begin(hand)
-        else:
+        if self._opened is None:
             self._call(StreamOpened, self._destination.open)
+        else:
+            self._begin(hand, self._opened)
 
     def _stream_opened(self, answer: str | DestinationError | None) -> None:
         hand = self._hand
@@ -209,18 +209,17 @@ class BqWriter(PipelineActor):
             self._call_failed(answer.failure, again=lambda: self._ready(hand))
             return
         self._retries.succeeded(self._backoff)
-        self._is_open = True
-        self._stream = None if answer is None else NewStream(answer)
-        self._begin(hand)
+        self._opened = Position(None if answer is None else NewStream(answer))
+        self._begin(hand, self._opened)
 
-    def _begin(self, hand: Outgoing) -> None:
+    def _begin(self, hand: Outgoing, at: Position) -> None:
         self._write(
-            lambda tx: begin(tx, hand, self._known or self._stream, self._sent_offset, self._completed),
-            then=lambda begun: self._has_begun(hand, begun),
-            again=lambda: self._begin(hand),
+            lambda tx: begin(tx, hand, at.known or at.stream, at.offset, self._completed),
+            then=lambda begun: self._has_begun(hand, at, begun),
+            again=lambda: self._begin(hand, at),
         )
 
-    def _has_begun(self, hand: Outgoing, begun: Begun | None) -> None:
+    def _has_begun(self, hand: Outgoing, at: Position, begun: Begun | None) -> None:
         if begun is None:
             self._settled(hand, range(len(hand)))
             self._done()
@@ -228,9 +227,9 @@ class BqWriter(PipelineActor):
         self._settled(hand, begun.left_out)
         self._begun = begun
         self._attempts = Attempts()
-        if self._known is None:
+        if at.must_reach_disk:
             self._may_send_at = self._clock.monotonic() + self._limits.new_stream_seconds
-        self._known = begun.stream
+        at.begun(begun)
         self._queue_up()
 
     # send
@@ -245,9 +244,9 @@ class BqWriter(PipelineActor):
     def _send(self) -> None:
         delay = self._may_send_at - self._clock.monotonic()
         if delay > 0:
-            self._retries.later(delay, self._send)
+            self._retries.later(delay, partial(self._still_ours, self._send))
             return
-        stream, offset, encoded = self._sent_stream, self._sent_offset, self._in_ledger.outgoing.encoded
+        stream, offset, encoded = self._at.name, self._at.offset, self._in_ledger.outgoing.encoded
 
         def call() -> None:
             began = self._clock.monotonic()
@@ -274,7 +273,7 @@ class BqWriter(PipelineActor):
         self._retries.succeeded(self._backoff)
         if self._trial is not None:
             self._trial.got_through()
-        self._offset += len(begun.outgoing)
+        self._at.appended(len(begun.outgoing))
         nbytes = begun.outgoing.encoded.nbytes
         if seconds is not None:
             # What the line could do beyond our share of it is no reason for larger batches.
@@ -297,7 +296,8 @@ class BqWriter(PipelineActor):
         begun = self._in_ledger
         rows = len(begun.outgoing)
         self._measures.failed_attempt(failure.error_class)
-        match decide(failure, self._attempts, rows, on_trial=self._trial is not None):
+        on_trial, fenced = self._trial is not None, self._at.is_fenced
+        match decide(failure, self._attempts, rows, on_trial=on_trial, fenced=fenced):
             case Repeat(ease):
                 if ease:
                     self.upstream.tell(QuotaExceeded())
@@ -321,7 +321,8 @@ class BqWriter(PipelineActor):
 
     def _repeat(self, begun: Begun, reason: str, error_class: ErrorClass) -> None:
         fields = {"batch": begun.batch_id, "rows": len(begun.outgoing), "attempt": self._attempts.made}
-        self._wait("append failed", reason, self._backoff, self._queue_up, **fields, error=error_class.value)
+        again = partial(self._still_ours, self._queue_up)
+        self._wait("append failed", reason, self._backoff, again, **fields, error=error_class.value)
 
     def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
         """Fail the guilty rows; the others are a new batch at the same offset."""
@@ -392,12 +393,17 @@ class BqWriter(PipelineActor):
         return self._begun
 
     @property
-    def _sent_stream(self) -> str | None:
-        return None if self._stream is None else self._stream.name
+    def _at(self) -> Position:
+        if self._opened is None:
+            raise AssertionError("nothing is open")
+        return self._opened
 
-    @property
-    def _sent_offset(self) -> int | None:
-        return None if self._stream is None else self._offset
+    def _still_ours(self, step: Step) -> None:
+        """Time has passed since the lease was demanded. Without a fence nothing else stops an attempt in its place."""
+        if self._at.is_fenced:
+            step()
+        else:
+            self._write(lambda _: None, then=lambda _: step(), again=partial(self._still_ours, step), repeatable=True)
 
     def _go_on_with(self, hand: Outgoing, without: Collection[int]) -> None:
         rest = [place for place in range(len(hand)) if place not in without]

@@ -61,7 +61,7 @@ class Attempts:
         return Attempts(self.made + 1, self.unknown + (not definite))
 
 
-def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = False) -> Decision:
+def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = False, fenced: bool = True) -> Decision:
     """What follows from a failed append.
 
     Args:
@@ -69,6 +69,7 @@ def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = 
         attempts: all of the batch's, the last one included.
         rows: in the batch.
         on_trial: the batch is a piece of one that was refused often enough.
+        fenced: a stream's offset makes it safe to repeat an attempt of unknown outcome.
     """
     all_refused = attempts.unknown == 0
     match failure.error_class:
@@ -79,6 +80,8 @@ def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = 
             return Reject(failure.bad_rows) if all_refused and failure.bad_rows else Recover(failure.reason)
         case ErrorClass.BLOCKED:
             return Hold(failure.reason)
+        case _ if not all_refused and not fenced:
+            return Recover(failure.reason, smaller=True)
         case ErrorClass.UNKNOWN if all_refused and (on_trial or attempts.made >= ATTEMPTS_AT_UNKNOWN):
             return TakeApart(failure.reason)
         case ErrorClass.UNKNOWN if attempts.made >= ATTEMPTS_AT_UNKNOWN:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from delivery.destination import AlreadyThere, Appended, AppendResult, Count, FinalizeResult, Missing
 from delivery.errors import DestinationError, ErrorClass, Failure
@@ -29,9 +29,16 @@ class Delayed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    stream: str
-    offset: int
+class Partly:
+    """An append of which only the rows at these places are written, and whose answer never comes."""
+
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    stream: str | None
+    offset: int | None
     rows: tuple[Row, ...]
 
 
@@ -46,20 +53,20 @@ class MemoryDestination:
     def __init__(self, refuses: Callable[[Row], str | None] = lambda row: None) -> None:
         self.streams: dict[str, list[Row]] = {}
         self.finalized: set[str] = set()
-        self.faults: deque[Answered | Delayed | None] = deque()
+        self.faults: deque[Answered | Delayed | Partly | None] = deque()
         self.open_failures: deque[Failure] = deque()
         self.look_up_failures: deque[Failure] = deque()
         self.finalize_answers: deque[FinalizeResult] = deque()
         self.closed = False
-        self._refuses = refuses
+        self.refusal_of = refuses
         self.names_bad_rows = True
-        self._under_way: list[_Request] = []
-        self._others: list[Row] = []
+        self._under_way: list[Request] = []
+        self.others: list[Row] = []
 
     @property
     def rows(self) -> list[Row]:
         """Everything that the table holds, stream by stream in the order of their making."""
-        return [*self._others, *(row for rows in self.streams.values() for row in rows)]
+        return [*self.others, *(row for rows in self.streams.values() for row in rows)]
 
     @property
     def ids(self) -> list[object]:
@@ -68,22 +75,22 @@ class MemoryDestination:
 
     def hold(self, rows: SentRows, stream: str | None = None) -> None:
         """Let the table hold these rows already, in a stream where one is named."""
-        there = self._others if stream is None else self.streams.setdefault(stream, [])
+        there = self.others if stream is None else self.streams.setdefault(stream, [])
         there.extend(_asked_for(rows, row) for row in rows.rows)
 
     def vanish(self, stream: str) -> None:
         """Forget a stream, as the service does with one that was silent for days. Its rows stay."""
-        self._others.extend(self.streams.pop(stream))
+        self.others.extend(self.streams.pop(stream))
 
     def arrive(self) -> None:
         """Let delayed appends arrive now, in the order they were sent; nobody hears the answers."""
         requests, self._under_way = self._under_way, []
         for request in requests:
-            self._write(request)
+            self.write(request)
 
     # the port
 
-    def open(self) -> str:
+    def open(self) -> str | None:
         if self.open_failures:
             raise DestinationError(self.open_failures.popleft())
         name = f"stream-{len(self.streams)}"
@@ -91,19 +98,20 @@ class MemoryDestination:
         return name
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
-        assert stream is not None
-        assert offset is not None
-        request = _Request(stream, offset, _decoded(rows))
+        request = Request(stream, offset, _decoded(rows))
         match self.faults.popleft() if self.faults else None:
             case Answered(failure, written):
                 if written:
-                    self._write(request)
+                    self.write(request)
                 return failure
+            case Partly(places):
+                self.write(replace(request, rows=tuple(request.rows[place] for place in places)))
+                return TIMEOUT
             case Delayed():
                 self._under_way.append(request)
                 return TIMEOUT
             case _:
-                return self._write(request)
+                return self.write(request)
 
     def finalize(self, stream: str) -> FinalizeResult:
         if self.finalize_answers:
@@ -127,7 +135,9 @@ class MemoryDestination:
     def close(self) -> None:
         self.closed = True
 
-    def _write(self, request: _Request) -> AppendResult:
+    def write(self, request: Request) -> AppendResult:
+        if request.stream is None or request.offset is None:
+            raise AssertionError("a stream's append has its stream and offset")
         if request.stream not in self.streams:
             return Failure(ErrorClass.STREAM, "NOT_FOUND: the stream is gone", definite=True)
         if request.stream in self.finalized:
@@ -137,13 +147,19 @@ class MemoryDestination:
             return AlreadyThere()
         if request.offset > len(held):
             return Failure(ErrorClass.STREAM, "OUT_OF_RANGE", definite=True)
-        bad = {place: reason for place, row in enumerate(request.rows) if (reason := self._refuses(row)) is not None}
+        if (refused := self.refused(request)) is not None:
+            return refused
+        held.extend(request.rows)
+        return Appended()
+
+    def refused(self, request: Request) -> Failure | None:
+        """Why BigQuery takes none of the request's rows."""
+        bad = {place: reason for place, row in enumerate(request.rows) if (reason := self.refusal_of(row)) is not None}
         if bad and not self.names_bad_rows:
             return Failure(ErrorClass.UNKNOWN, "something about a row", definite=True)
         if bad:
             return Failure(ErrorClass.BAD_ROW, "INVALID_ARGUMENT: rows", definite=True, bad_rows=bad)
-        held.extend(request.rows)
-        return Appended()
+        return None
 
 
 def _decoded(rows: Encoded) -> tuple[Row, ...]:
