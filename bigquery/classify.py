@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import grpc
+import requests
 import urllib3.exceptions
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
@@ -14,20 +16,23 @@ from google.rpc.status_pb2 import Status
 
 from bigquery.error_classes import (
     BLOCKED,
+    COLUMN_MISSING,
     GRPC_CODES,
     HTTP_CODES,
+    INVALID,
     NO_MEANING,
     QUOTABLE,
     REFUSALS,
     REST_REASONS,
+    STOPPED,
     STORAGE_ERRORS,
     STREAM,
     TRANSIENT,
     Grpc,
     StorageCode,
 )
-from bigquery.row_errors import LONGEST, without_values
-from delivery.destination import AlreadyThere
+from bigquery.row_errors import LONGEST, of_cell, without_values
+from delivery.destination import AlreadyThere, Appended
 from delivery.errors import ErrorClass, Failure
 
 # gRPC turns a reset connection and a proxy's HTTP status into codes of its own; its words give it away.
@@ -46,8 +51,13 @@ _TOKEN_SERVER_TROUBLE = re.compile(
     re.IGNORECASE,
 )
 
-_CLOCK_WRONG = Failure(TRANSIENT, "clock wrong: set this machine's clock", definite=False)
-_NO_TOKEN_SERVER = Failure(TRANSIENT, "Google's token server can't be reached", definite=False)
+_TOO_LARGE = re.compile(r"payload size exceeds|request (entity )?too large", re.IGNORECASE)
+
+INSERTED = "bigquery#tableDataInsertAllResponse"  # what an answer to insertAll calls itself
+
+# Without TLS and a token nothing is sent.
+_CLOCK_WRONG = Failure(TRANSIENT, "clock wrong: set this machine's clock", definite=True)
+_NO_TOKEN_SERVER = Failure(TRANSIENT, "Google's token server can't be reached", definite=True)
 
 
 def status_of(call: grpc.Call) -> Status:
@@ -89,6 +99,23 @@ def of_append(
     return _of_status(status)
 
 
+def of_insert(answer: requests.Response, rows: int, columns: Collection[str]) -> Appended | Failure:
+    """Classify the answer to an insertAll of so many rows.
+
+    `columns`: see `of_append`.
+    """
+    if answer.status_code != HTTPStatus.OK:
+        return _of_http(api.from_http_response(answer))
+    try:
+        content = answer.json()
+    except ValueError:
+        content = None
+    if not isinstance(content, Mapping) or content.get("kind") != INSERTED:
+        return Failure(TRANSIENT, "what answered isn't BigQuery: is there a proxy, or a page to log in?", False)
+    errors = content.get("insertErrors")
+    return _of_insert_errors(errors, rows, columns) if errors else Appended()
+
+
 def of_exception(error: Exception) -> Failure:
     """Classify what any other call raised, or the way to the service did."""
     if _CERTIFICATE_DATES.search(str(error)):
@@ -103,12 +130,34 @@ def of_exception(error: Exception) -> Failure:
         case auth.RefreshError():
             return _NO_TOKEN_SERVER if error.retryable else _of_refusal_of_token(str(error))
         case auth.DefaultCredentialsError():
-            return Failure(BLOCKED, "no Google credentials: set BQ_CREDENTIALS_PATH to a service account file", False)
+            return Failure(BLOCKED, "no Google credentials: set BQ_CREDENTIALS_PATH to a service account file", True)
         case OSError() | urllib3.exceptions.HTTPError():  # sockets, DNS, TLS, timeouts, and all of requests'
             return Failure(TRANSIENT, f"BigQuery can't be reached ({_innermost(error)})", definite=False)
         case _:
             error_class, meaning = NO_MEANING
             return Failure(error_class, f"{meaning} ({type(error).__name__})", definite=False)
+
+
+def _of_insert_errors(listed: Sequence[Mapping[str, Any]], rows: int, columns: Collection[str]) -> Failure:
+    """Where every row is `invalid` or `stopped` nothing was written; otherwise BigQuery wrote what it could."""
+    errors = [(row.get("index", -1), error) for row in listed for error in row.get("errors", ())]
+    for _, error in errors:
+        if (reason := error.get("reason", "")) not in (INVALID, STOPPED):
+            error_class, meaning = REST_REASONS.get(reason, NO_MEANING)
+            return Failure(error_class, _reason(meaning, reason, error.get("message") or ""), definite=False)
+    definite = len({place for place, _ in errors}) == rows
+    bad_rows: dict[int, str] = {}
+    for place, error in errors:
+        message = error.get("message") or ""
+        wrong = of_cell(error.get("location") or "", message, columns)
+        if message.startswith("no such field"):  # every row's trouble
+            error_class, meaning = COLUMN_MISSING
+            return Failure(error_class, f"{meaning} ({wrong})", definite)
+        if error["reason"] == INVALID and wrong:  # innocent rows have been called invalid, but not said why
+            bad_rows.setdefault(place, f"BigQuery can't take it: {wrong}")
+    if bad_rows:
+        return Failure(ErrorClass.BAD_ROW, f"BigQuery can't take {len(bad_rows)} of the rows", definite, bad_rows)
+    return Failure(ErrorClass.UNKNOWN, "BigQuery can't take some of the rows, and doesn't say which", definite)
 
 
 def _of_status(status: Status) -> Failure:
@@ -144,17 +193,20 @@ def _of_http(error: api.GoogleAPICallError) -> Failure:
     said = details.get("message") or error.message or ""
     # A client error in BigQuery's own form is a refusal; anything else may be a proxy's.
     definite = bool(reason) and 400 <= code < 500
+    if code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE.search(said):
+        # By whomever: it didn't take the request. Which of its rows are too many is found out by halving.
+        return Failure(ErrorClass.BAD_ROW, _reason("the request is too large", reason or f"HTTP {code}", said), True)
     return Failure(error_class, _reason(meaning, reason or f"HTTP {code}", said), definite)
 
 
 def _of_refusal_of_token(message: str) -> Failure:
     if "invalid_grant" in message:
         if _KEY_IS_GONE.search(message):
-            return Failure(BLOCKED, "the service account or its key is gone (invalid_grant): make a new key", False)
+            return Failure(BLOCKED, "the service account or its key is gone (invalid_grant): make a new key", True)
         return _CLOCK_WRONG
     if _TOKEN_SERVER_TROUBLE.search(message):
         return _NO_TOKEN_SERVER
-    return Failure(BLOCKED, "Google refuses the service account: check the file at BQ_CREDENTIALS_PATH", False)
+    return Failure(BLOCKED, "Google refuses the service account: check the file at BQ_CREDENTIALS_PATH", True)
 
 
 def _innermost(error: BaseException) -> str:

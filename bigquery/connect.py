@@ -50,7 +50,7 @@ CHANNEL_OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The REST client (metadata, queries), the client of the Storage Write API, and where REST is found.
+    """The REST client (metadata, queries), the client of the Storage Write API, where REST is found, and as whom.
 
     `uplink`: the line that they share; who sends rows waits for its turn on it.
     """
@@ -58,6 +58,7 @@ class Clients:
     rest: bigquery.Client
     write: BigQueryWriteClient
     rest_endpoint: str
+    credentials: Credentials
     uplink: Uplink = field(default_factory=Uplink)
 
     def close(self) -> None:
@@ -87,6 +88,7 @@ def connect(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         ),
         write=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=_channel(settings, credentials))),
         rest_endpoint=rest_endpoint,
+        credentials=credentials,
         uplink=_uplink(settings),
     )
 

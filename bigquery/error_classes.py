@@ -18,6 +18,7 @@ TRANSIENT = ErrorClass.TRANSIENT
 
 Meaning = tuple[ErrorClass, str]
 NO_MEANING: Meaning = (ErrorClass.UNKNOWN, "an error that bq-sync doesn't know")
+COLUMN_MISSING: Meaning = (BLOCKED, "the table lacks a column that is configured, or got it only minutes ago")
 
 StorageCode = StorageError.StorageErrorCode
 Grpc = grpc.StatusCode
@@ -32,10 +33,7 @@ STORAGE_ERRORS: Mapping[int, Meaning] = {
     StorageCode.INVALID_STREAM_TYPE: (STREAM, "the stream is of another type"),  # not one that we made
     StorageCode.OFFSET_OUT_OF_RANGE: (STREAM, "the stream is shorter than we took it for"),
     # Writers see a new column after minutes; a column that was dropped needs somebody to act.
-    StorageCode.SCHEMA_MISMATCH_EXTRA_FIELDS: (
-        BLOCKED,
-        "the table lacks a column that is configured, or got it only minutes ago",
-    ),
+    StorageCode.SCHEMA_MISMATCH_EXTRA_FIELDS: COLUMN_MISSING,
     # Customer-managed encryption keys: all but the key service's own trouble need the key's owner.
     StorageCode.CMEK_NOT_PROVIDED: (BLOCKED, "the dataset's encryption key isn't given"),
     StorageCode.INVALID_CMEK_PROVIDED: (BLOCKED, "the dataset's encryption key is wrong"),
@@ -106,6 +104,10 @@ REST_REASONS: Mapping[str, Meaning] = {
     "responseTooLarge": (BLOCKED, "the answer is too large"),
 }
 
+# What insertAll says of single rows when it wrote none of the request: that a row is guilty, or only came with one that
+# is. Other reasons are those of REST_REASONS.
+INVALID, STOPPED = "invalid", "stopped"
+
 # Where there is no reason that we know.
 HTTP_CODES: Mapping[int, Meaning] = {
     400: (BLOCKED, "BigQuery refuses the request"),
@@ -121,13 +123,14 @@ HTTP_CODES: Mapping[int, Meaning] = {
     504: (TRANSIENT, "BigQuery didn't answer in time"),
 }
 
-# Errors whose text names resources, permissions and limits, never a row: it may be quoted whole.
+# Errors whose text names resources, columns, permissions and limits, never a row's values: it may be quoted whole.
 QUOTABLE = frozenset(
     {
         Grpc.PERMISSION_DENIED.name,
         Grpc.UNAUTHENTICATED.name,
         Grpc.NOT_FOUND.name,
         Grpc.RESOURCE_EXHAUSTED.name,
+        StorageCode.SCHEMA_MISMATCH_EXTRA_FIELDS.name,
         "accessDenied",
         "notFound",
         "quotaExceeded",

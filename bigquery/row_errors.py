@@ -26,3 +26,18 @@ def without_values(message: str, columns: Collection[str]) -> str:
     message = _QUOTED.sub(keep_column, message)
     message = _NAMED_VALUE.sub(rf"\1: {GONE}", message)
     return _LONG_NUMBER.sub(GONE, message)[:LONGEST]
+
+
+def of_cell(location: str, message: str, columns: Collection[str]) -> str:
+    """What insertAll says about a row, as `column: what is wrong`; empty where it says nothing.
+
+    `location` is the column where the service knows it. What stands behind a colon is the value, or the column.
+    """
+    wrong, _, rest = message.partition(":")
+    column = next((name for name in map(_name, (location, rest)) if name in columns), None)
+    return ": ".join(part for part in (column, without_values(wrong, columns)) if part)
+
+
+def _name(said: str) -> str:
+    """The column's own name: "Field:tags[2]" and "Msg_0.tags." are column tags."""
+    return re.sub(r"^Field:|\[\d+\]", "", said).strip(" .\"'`").rpartition(".")[2]

@@ -11,6 +11,7 @@ from bigquery import classify, streams
 from bigquery.append_call import AppendCall, NoAnswer
 from bigquery.connect import VERSION, Clients
 from bigquery.lookup import Lookup
+from bigquery.upload_size import SLOWEST_BYTES_PER_SECOND
 from config.settings import Settings
 from delivery.destination import Appended, AppendResult, FinalizeResult
 from delivery.errors import ErrorClass, Failure
@@ -18,7 +19,6 @@ from delivery.rows import Encoded, SentRows
 from mapping.arrow import ArrowRows
 from mapping.schema import BigQueryTable
 
-SLOWEST_BYTES_PER_SECOND = 16_000  # a large row on a slow line is given the time that it takes
 MissingValueInterpretation = AppendRowsRequest.MissingValueInterpretation
 TRACE_ID = f"bq-sync:{VERSION}"
 

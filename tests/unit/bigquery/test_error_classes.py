@@ -241,9 +241,20 @@ def test_the_figure_of_a_query_that_is_too_large_is_kept() -> None:
         (auth.RefreshError("unauthorized_client"), "blocked", "BQ_CREDENTIALS_PATH"),
         (auth.TransportError("no route to host"), "transient", "token server"),
         (auth.DefaultCredentialsError("none found"), "blocked", "BQ_CREDENTIALS_PATH"),
+        (requests.exceptions.SSLError("certificate is not yet valid"), "transient", "clock wrong"),
+    ],
+)
+def test_without_token_and_tls_nothing_is_sent(error: Exception, error_class: str, reason: str) -> None:
+    failure = classify.of_exception(error)
+    assert (failure.error_class, failure.definite) == (error_class, True)
+    assert reason in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class", "reason"),
+    [
         (requests.ConnectionError("refused"), "transient", "can't be reached"),
         (requests.ReadTimeout("slow"), "transient", "can't be reached"),
-        (requests.exceptions.SSLError("certificate is not yet valid"), "transient", "clock wrong"),
         (urllib3.exceptions.ProtocolError("broken"), "transient", "can't be reached"),
         (ConnectionResetError("reset"), "transient", "ConnectionResetError"),
         (TimeoutError(), "transient", "TimeoutError"),
@@ -269,6 +280,11 @@ def test_texts_about_rows_lose_their_values(code: grpc.StatusCode) -> None:
     failure = of_append(status(code, message="can't parse 'AB-1234'\nEntity: projects/p"))
     assert "AB-1234" not in failure.reason
     assert "can't" in failure.reason
+
+
+def test_a_column_that_the_table_lacks_is_named() -> None:
+    said = "Input schema has more fields than BigQuery schema, extra fields: 'detail'"
+    assert "'detail'" in of_append(status(Code.INVALID_ARGUMENT, StorageCode.SCHEMA_MISMATCH_EXTRA_FIELDS, said)).reason
 
 
 def test_error_classes_are_complete() -> None:
