@@ -112,7 +112,7 @@ class OpenedTable:
                 marker,
                 self.source,
                 Room(
-                    ROOM_BATCHES * self.settings.max_batch_rows,
+                    ROOM_BATCHES * self.settings.most_rows,
                     ROOM_BYTES,
                     (key for batch in start.appended for key in batch.rows.keys),
                 ),
@@ -159,7 +159,7 @@ class OpenedTable:
 
     def _pace(self, next_rows: int | None) -> Pace:
         first = self.settings.batch_size if next_rows is None else next_rows
-        return Pace.start(first, self.settings.max_batch_rows, self.settings.max_batch_bytes)
+        return Pace.start(first, self.settings.most_rows, self.settings.max_batch_bytes)
 
     def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
         items = [

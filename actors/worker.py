@@ -26,6 +26,7 @@ from actors.watch import Heartbeat, start_monitor
 from bigquery.connect import VERSION, Clients
 from bigquery.connect import connect as connect_bigquery
 from bigquery.heartbeat import HeartbeatTable
+from bigquery.insert_all import InsertAll
 from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings
@@ -41,11 +42,12 @@ from database.prepared import lacking
 from database.server import keeps_utc
 from database.site import site_id
 from database.source import SourceColumns, SqlSource
+from delivery.destination import Destination
 from delivery.errors import LedgerError
 from delivery.lease import Lease
 from delivery.source import SourceError
 from mapping.compile import MappingError, compile_mapping
-from mapping.schema import SourceTable
+from mapping.schema import BigQueryTable, SourceTable
 from operations.heartbeat import send_heartbeat
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
@@ -191,11 +193,11 @@ def open_table(
     source, durability, site = _read_database(settings, name, engines)
     destination = read_table(clients.rest, settings, table.destination)
     try:
-        mapping = compile_mapping(name, table, source, destination, settings.zone, site)
+        mapping = compile_mapping(name, table, source, destination, settings.zone, site, settings.write_method)
     except MappingError as error:
         raise TableBlockedError(error.problems) from error
     columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
-    writing = StorageWrite(clients, settings, destination)
+    writing = _writing(clients, settings, destination)
     return OpenedTable(
         settings,
         table,
@@ -210,6 +212,14 @@ def open_table(
         housekeeping=open_housekeeping(settings, engines, clients, source, destination, writing, site),
         schedule=schedule_of(settings, site, name),
     )
+
+
+def _writing(clients: Clients, settings: Settings, table: BigQueryTable) -> Destination:
+    match settings.write_method:
+        case "storage_write":
+            return StorageWrite(clients, settings, table)
+        case "insert_all":
+            return InsertAll(clients, settings, table)
 
 
 def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[SourceTable, Durability, str]:

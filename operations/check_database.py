@@ -72,12 +72,12 @@ def judge_server(server: ServerFacts, settings: Settings) -> Iterator[Finding]:
         fix = "let BQ_SYNC_DATABASE_URL name the primary, or set read_only = 0"
         yield error(WHERE, "the server is read-only, as a replica is", fix)
     yield _judge_zone(server, settings)
-    needed = settings.max_batch_rows * PACKET_BYTES_A_ROW
+    needed = settings.most_rows * PACKET_BYTES_A_ROW
     if server.max_allowed_packet < needed:
         yield warning(
             WHERE,
             f"max_allowed_packet is {server.max_allowed_packet:,} bytes, and the ledger may need {needed:,} for a batch"
-            f" of {settings.max_batch_rows:,} rows",
+            f" of {settings.most_rows:,} rows",
             f"set max_allowed_packet to {needed:,} or more, or max_batch_rows lower",
         )
     else:
