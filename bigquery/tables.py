@@ -40,6 +40,14 @@ def heartbeat_table(project: str, dataset: str, name: str) -> bigquery.Table:
     return _table(f"{project}.{dataset}.{name}", "heartbeats", HEARTBEATS)
 
 
+def shipped_defaults(name: str) -> frozenset[str]:
+    """The columns that BigQuery fills by itself in the shipped table of that name; none where no such is shipped."""
+    if name not in SHIPPED:
+        return frozenset()
+    table = shipped_table("p", "d", name)
+    return frozenset(column.name for column in table.schema if column.default_value_expression is not None)
+
+
 def _table(full_name: str, schema: str, layout: Layout) -> bigquery.Table:
     file = resources.files(__package__) / "schemas" / f"{schema}.json"
     fields = json.loads(file.read_text(encoding="utf-8"))

@@ -4,12 +4,13 @@ Nothing is changed. Every check goes on after another's failure, as far as it ca
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bigquery.connect import connect as connect_bigquery
+from bigquery.tables import shipped_defaults
 from config.database_url import URL_FORM
 from config.settings import Settings, SettingsError
 from database.engine import connect as connect_database
@@ -175,6 +176,19 @@ def check_mapping(name: str, settings: Settings, source: SourceTable, destinatio
     if mapping.unmapped_source_columns:
         text = f"source columns that aren't carried: {', '.join(mapping.unmapped_source_columns)}"
         yield warning(name, text, "add them to `columns`, unless they may stay behind")
-    if mapping.unmapped_destination_columns:
-        text = f"columns of {destination.name} that stay NULL: {', '.join(mapping.unmapped_destination_columns)}"
+    yield from _judge_unfilled(name, settings, destination, mapping.unmapped_destination_columns)
+
+
+def _judge_unfilled(name: str, settings: Settings, table: BigQueryTable, columns: Sequence[str]) -> Iterator[Finding]:
+    """About columns of BigQuery's table that nothing is carried to, and that have no default there."""
+    shipped = shipped_defaults(table.name)
+    defaulted = [column for column in columns if column in shipped]
+    if defaulted and settings.storage_endpoint:
+        yield ok(name, f"{', '.join(defaulted)} stays NULL on an emulator, which keeps no defaults; BigQuery fills it")
+    elif defaulted:
+        lost = f"columns of {table.name} that stay NULL, since they lost their defaults: {', '.join(defaulted)}"
+        fix = "have its owner give them back: ALTER TABLE ... ALTER COLUMN ... SET DEFAULT CURRENT_TIMESTAMP()"
+        yield warning(name, lost, fix)
+    if others := [column for column in columns if column not in defaulted]:
+        text = f"columns of {table.name} that stay NULL: {', '.join(others)}"
         yield warning(name, text, "add them to `columns`, unless they may stay empty")

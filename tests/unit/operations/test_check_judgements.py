@@ -1,6 +1,7 @@
 """Each thing that `check` can find, judged from facts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -271,6 +272,16 @@ def test_columns_that_dont_fit_and_columns_that_nothing_carries() -> None:
     assert (left.level, left.text.endswith(": more")) == (Level.WARNING, True)
     empty = events(columns={**events().columns, "extra": BigQueryColumn("extra", "STRING")})
     assert bad(check_mapping("logs", settings(), source(), empty)).text.endswith(": extra")
+
+
+def test_a_shipped_column_without_its_default_is_lost_in_bigquery_and_not_in_an_emulator() -> None:
+    columns = {**events().columns, "ingested_at": BigQueryColumn("ingested_at", "TIMESTAMP")}
+    shipped = replace(events(columns=columns), name="semantic_events")
+    lost = bad(check_mapping("logs", settings(), source(), shipped))
+    assert ("lost their defaults: ingested_at" in lost.text, "SET DEFAULT" in str(lost.fix)) == (True, True)
+    there = list(check_mapping("logs", settings(storage_endpoint="127.0.0.1:9060"), source(), shipped))
+    assert [finding.level for finding in there] == [Level.OK, Level.OK]
+    assert "ingested_at stays NULL on an emulator" in there[1].text
 
 
 @pytest.mark.parametrize(
