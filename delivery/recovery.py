@@ -6,6 +6,7 @@ count decides is looked up. Runs under a new lease, before anything else is writ
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from delivery.destination import Count, Destination, Missing, NoCount
 from delivery.doubts import Doubts
@@ -33,7 +34,7 @@ class TooEarly(Exception):
 
     def __init__(self, reason: str, seconds: float) -> None:
         super().__init__(reason)
-        self.seconds = seconds
+        self.seconds = ceil(seconds)  # whole ones: a fraction that rounding left would be waited for again and again
 
 
 @dataclass(frozen=True, slots=True)

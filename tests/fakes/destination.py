@@ -40,6 +40,7 @@ class Request:
     stream: str | None
     offset: int | None
     rows: tuple[Row, ...]
+    sent_at: float = 0.0
 
 
 class MemoryDestination:
@@ -60,7 +61,7 @@ class MemoryDestination:
         self.closed = False
         self.refusal_of = refuses
         self.names_bad_rows = True
-        self._under_way: list[Request] = []
+        self.under_way: list[Request] = []
         self.others: list[Row] = []
 
     @property
@@ -84,7 +85,7 @@ class MemoryDestination:
 
     def arrive(self) -> None:
         """Let delayed appends arrive now, in the order they were sent; nobody hears the answers."""
-        requests, self._under_way = self._under_way, []
+        requests, self.under_way = self.under_way, []
         for request in requests:
             self.write(request)
 
@@ -98,7 +99,7 @@ class MemoryDestination:
         return name
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
-        request = Request(stream, offset, _decoded(rows))
+        request = self.requested(stream, offset, rows)
         match self.faults.popleft() if self.faults else None:
             case Answered(failure, written):
                 if written:
@@ -108,7 +109,7 @@ class MemoryDestination:
                 self.write(replace(request, rows=tuple(request.rows[place] for place in places)))
                 return TIMEOUT
             case Delayed():
-                self._under_way.append(request)
+                self.under_way.append(request)
                 return TIMEOUT
             case _:
                 return self.write(request)
@@ -134,6 +135,9 @@ class MemoryDestination:
 
     def close(self) -> None:
         self.closed = True
+
+    def requested(self, stream: str | None, offset: int | None, rows: Encoded) -> Request:
+        return Request(stream, offset, _decoded(rows))
 
     def write(self, request: Request) -> AppendResult:
         if request.stream is None or request.offset is None:

@@ -1,19 +1,22 @@
 """A BigQuery table in memory that is written to through tabledata.insertAll: no streams, and insertIds for a while."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from delivery.destination import Appended, AppendResult
+from delivery.rows import Encoded
 from tests.fakes.clock import FakeClock
 from tests.fakes.destination import MemoryDestination, Request, Row
 
+ARRIVAL_SECONDS = 150.0  # a request's deadline, and the time that BigQuery may still take in what it has got
 WINDOW_SECONDS = 60.0  # BigQuery promises to remember an insertId for so long; nobody may rest on more
 
 
 class MemoryInsertAll(MemoryDestination):
     """Takes rows whenever they come. A row's event_id is its insertId; `window_seconds` 0: none is remembered.
 
-    A request that is `Delayed` arrives when the test says so; one that is taken `Partly` is never answered. Streams of
-    the other way of writing, still open from then, can be finalized here too: `streams`.
+    A request that is `Delayed` arrives when the test says so, unless it is too old by then; one that is taken `Partly`
+    is never answered. Streams of the other way of writing can be finalized here too: `streams`.
     """
 
     def __init__(
@@ -29,6 +32,14 @@ class MemoryInsertAll(MemoryDestination):
 
     def open(self) -> str | None:
         return None
+
+    def arrive(self) -> None:
+        latest = self._clock.now - ARRIVAL_SECONDS
+        self.under_way = [request for request in self.under_way if request.sent_at > latest]
+        super().arrive()
+
+    def requested(self, stream: str | None, offset: int | None, rows: Encoded) -> Request:
+        return replace(super().requested(stream, offset, rows), sent_at=self._clock.now)
 
     def write(self, request: Request) -> AppendResult:
         if request.stream is not None or request.offset is not None:

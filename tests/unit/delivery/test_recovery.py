@@ -278,6 +278,16 @@ def test_rows_that_are_not_there_may_still_be_on_their_way(unfenced: World, ther
     assert [unfenced.db.batches[found].rows.keys for found in appended] == ([there] if there else [])
 
 
+def test_what_rounding_leaves_of_the_wait_is_a_second(unfenced: World) -> None:
+    unfenced.batch(BEGUN, None, 1, stream_id=None)
+    with pytest.raises(TooEarly):
+        unfenced.recover()
+    unfenced.db.clock.now += 150 - 1e-9
+    with pytest.raises(TooEarly) as early:
+        unfenced.recover()
+    assert early.value.seconds == 1
+
+
 def test_rows_that_arrive_in_the_wait_are_counted(unfenced: World) -> None:
     batch = unfenced.batch(BEGUN, None, 1, 2, stream_id=None)
     with pytest.raises(TooEarly):
