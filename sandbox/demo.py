@@ -5,6 +5,7 @@ With `--rows N` it ends by itself when N rows have arrived and been compared: ex
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ RATE = 20.0  # rows a second
 SECONDS_FOR_ROWS = 20.0  # --rows: the camera makes them in about this time, if RATE isn't faster
 REPORT_SECONDS = 3.0
 FIRST_ROW_SECONDS = 0.5  # between looks for the first row
+STEADY_SECONDS = 20.0  # bq-sync that ends sooner than this after its start isn't started anew
 STALLED_SECONDS = 60.0  # --rows: without progress for so long, it is compared as it is
 
 
@@ -116,6 +118,9 @@ def _run(
 
     print(f"dashboard: http://{settings.api_host}:{settings.api_port}/ (API: /api/bq-sync/status)", flush=True)
     print(f"logs: {directory}", flush=True)
+    print(f"commands, in another terminal: . {_write_environment(directory, environment)}", flush=True)
+    print("    then bq-sync status, say; or kill its worker: honcho ends both processes then, and the demo starts")
+    print("    them anew, as systemd would", flush=True)
     client = emulator.client()
     parts.callback(client.close)
     _watch(Progress(engine, client, settings), camera, honcho, rows, stopped, began)
@@ -131,15 +136,21 @@ def _watch(
 ) -> None:
     """Report until stopped or, with `rows`, until nothing is left to be done or nothing gets on.
 
+    bq-sync that ended, since somebody killed one of its processes, is started anew; with `rows` it has to last.
+
     Raises:
-        ChildError: the camera or bq-sync ended by itself.
+        ChildError: the camera ended by itself; or bq-sync, with `rows` or just after its start.
     """
-    reported = changed = time.monotonic()
+    reported = changed = started = time.monotonic()
     last: tuple[int, int, int] | None = None
     first_seen = False
     while not stopped.wait(REPORT_SECONDS if first_seen else FIRST_ROW_SECONDS):
         if honcho.wait(0) is not None:
-            raise honcho.failure("ended by itself")
+            if rows is not None or time.monotonic() - started < STEADY_SECONDS:
+                raise honcho.failure("ended by itself")
+            print("bq-sync ended: honcho ends all of it when one process ends; starting it anew ...", flush=True)
+            honcho.start()
+            started = time.monotonic()
         camera_code = camera.wait(0)
         if camera_code is not None and (rows is None or camera_code):
             raise camera.failure(f"ended by itself with exit code {camera_code}")
@@ -181,6 +192,14 @@ def _write_configuration(directory: Path, emulator: Emulator, api_port: int) -> 
     }
     path = directory / "bq_sync.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _write_environment(directory: Path, environment: Mapping[str, str]) -> Path:
+    """A file for a shell to source, which has `bq-sync` and its settings then."""
+    path = directory / "env"
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    path.write_text("\n".join([*lines, f'export PATH={shlex.quote(str(PROGRAMS))}:"$PATH"', ""]), encoding="utf-8")
     return path
 
 
