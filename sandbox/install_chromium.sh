@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs Debian's Chromium, and a font that has Japanese, where they are missing: the dashboard's tests run in it.
 set -eu
+. "$(dirname "$0")/apt.sh"
 packages="chromium fonts-ipafont-gothic"
 
 missing=""
@@ -8,14 +9,11 @@ command -v chromium > /dev/null || missing="chromium"
 command -v fc-list > /dev/null && [ -n "$(fc-list :lang=ja)" ] || missing="$missing fonts-ipafont-gothic"
 [ -n "$missing" ] || exit 0
 
-root=""
-[ "$(id -u)" = 0 ] || root="sudo -n"
-if ! command -v apt-get > /dev/null || ! $root true 2> /dev/null; then
+if ! can_install; then
     echo "What the dashboard's tests run in is missing: $missing." >&2
     echo "Install it; on Debian: sudo apt-get install $packages" >&2
     exit 1
 fi
 echo "installing $missing ..."
-$root apt-get update -q
 # shellcheck disable=SC2086  # words are meant
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends fontconfig $missing
+install_packages fontconfig $missing
