@@ -67,8 +67,8 @@ def _state(table: TableStatus) -> str:
 
 
 def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
-    """Why it isn't running and what it waits for, unless that is said on top; the last error, which may be over; and
-    how retention went.
+    """Why it isn't running and what it waits for, unless that is said on top; the last error, which may be over; what
+    is never sent; and how retention went.
     """
     assert sight.status is not None
     for text in (table.reason, table.rowless and str(table.rowless)):
@@ -78,6 +78,9 @@ def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
         ago = max(0.0, (sight.status.read_at - table.last_error_at).total_seconds())
         if ago < ERROR_SECONDS:
             yield from wrapped(printable(f"last error, {age(ago)} ago: {table.last_error}"), "    ")
+    if table.abandoned.rows:
+        items = f"{_rows(table.abandoned)} {'item' if table.abandoned.rows == 1 else 'items'}"
+        yield from wrapped(f"{items} abandoned (given up, or UPDATE or DELETE): never sent", "    ")
     if table.last_retention is not None:
         yield from wrapped(printable(_retention(table.last_retention, sight.status.read_at)), "    ")
 

@@ -156,6 +156,17 @@ def test_how_retention_went(bq_sync: CommandLine, prepared: Engine) -> None:
     assert "    retention, 3 h ago: 8,640 rows deleted, 3 old rows stayed" in done.stdout.splitlines()
 
 
+def test_what_is_never_sent(bq_sync: CommandLine, prepared: Engine) -> None:
+    execute(
+        prepared,
+        "INSERT INTO bq_sync_queue (table_name, record_id, operation, sync_status)"
+        " VALUES ('logs', '1', 'UPDATE', 'abandoned')",
+    )
+    with owned(prepared, "logs", "summaries"):
+        lines = bq_sync("status").stdout.splitlines()
+    assert lines[4] == "    1 item abandoned (given up, or UPDATE or DELETE): never sent"
+
+
 def test_of_one_table_alone(bq_sync: CommandLine, prepared: Engine) -> None:
     with owned(prepared, "logs"):
         done = bq_sync("status", "--table", "logs")
