@@ -26,6 +26,7 @@ from delivery.errors import ErrorClass, Failure
 from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger, Transaction
 from delivery.rows import Encoded, SentRows
+from tests.chaos.haste import hasten
 
 WATCHED = "detection_logs"  # the table whose points count
 
@@ -188,7 +189,10 @@ def main() -> int:
     parser.add_argument("--how", type=Fate, choices=list(Fate), default=Fate.KILL)
     parser.add_argument("--nth", type=int, default=1, help="the n-th time that the point is reached")
     parser.add_argument("--lookup-first", action="store_true")
+    parser.add_argument("--hasty", action="store_true", help="calls to BigQuery are given up after a few seconds")
     arguments = parser.parse_args()
+    if arguments.hasty:
+        hasten()
     opener = None
     if arguments.at is not None:
         opener = doomed(Doom(arguments.at, arguments.how, arguments.nth))
