@@ -4,6 +4,9 @@ As shipped (1.4), appends run on threads that share one DuckDB connection with e
 the event loop: a query beside appends soon stops everything. And there are so few of these threads (processors + 4,
 one for each open AppendRows) that three workers on two processors wait for each other. Here appends are done on the
 event loop too, one after another; the threads only wait for requests, and there are plenty.
+
+It also counts rows into a stream before it inserts them. Here an insert that fails is taken from the count again, since
+BigQuery's appends are atomic.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from typing import Any
 import grpc.aio
 from bqemulator.cli import main
 from bqemulator.grpc_api import write_servicer
+from bqemulator.streaming.write_stream import WriteStream
 
 # One for each open AppendRows; that of a client killed in the middle of one is never given back.
 THREADS = 500
@@ -32,6 +36,14 @@ class OneAtATime(write_servicer.BigQueryWriteHandler):
 
     def _perform_append(self, *args: Any) -> Any:
         return self._on_the_loop(super()._perform_append, *args)
+
+    def _flush_to_target(self, stream: WriteStream, rows: Any) -> None:
+        try:
+            super()._flush_to_target(stream, rows)
+        except Exception:
+            stream.next_offset -= rows.num_rows
+            stream.row_count -= rows.num_rows
+            raise
 
     def _on_the_loop(self, work: Callable[..., Any], *args: Any) -> Any:
         async def call() -> Any:
