@@ -15,6 +15,7 @@ help:
 	@echo "make lint                 lint and types alone"
 	@echo "make unit                 the tests that need no server"
 	@echo "make chaos                the tests that kill and freeze processes"
+	@echo "make chaos ROUNDS=500     so many random faults on living sites instead [SEED=1 plays the same again]"
 
 install: $(INSTALLED)
 
@@ -51,4 +52,8 @@ unit: install
 	$(BIN)/pytest tests/unit
 
 chaos: install mariadb
+ifdef ROUNDS
+	$(BIN)/python -m tests.chaos.rounds --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+else
 	$(BIN)/pytest -n 3 --dist worksteal tests/chaos
+endif

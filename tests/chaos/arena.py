@@ -43,6 +43,7 @@ class Variant:
             "max_batch_rows": random.choice([batch_size, 10_000]),
             "interval_seconds": random.choice([0.2, 0.5, 1]),
             "compression": random.choice(["none", "gzip"]),
+            "write_method": random.choice(["storage_write", "storage_write", "storage_write", "insert_all"]),
         }
         return cls(random.choice([1, 2, 2, 3]), random.choice([1, 1, 2]), settings)
 
@@ -61,6 +62,7 @@ class Arena:
         workers: those that should be alive.
         lost: ids in BigQuery of rows that a restored backup doesn't have.
         notes: what happened in the round, in a few words each.
+        lacks: what can't be had here, `clock` or `disk`, and why.
     """
 
     def __init__(self, directory: Path, variant: Variant, seed: int) -> None:
@@ -73,13 +75,18 @@ class Arena:
         self.workers: list[Child] = []
         self.lost: set[str] = set()
         self.notes: list[str] = []
+        self.lacks: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             self.directory.mkdir(parents=True)
-            if FalseClock.why_not() is None:
+            if problem := FalseClock.why_not():
+                self.lacks["clock"] = problem
+            else:
                 self.clock = FalseClock(self.directory)
-            if SmallDisk.why_not(self.directory) is None:
+            if problem := SmallDisk.why_not(self.directory):
+                self.lacks["disk"] = problem
+            else:
                 self.disk = SmallDisk(self.directory / "disk")
                 opened.callback(self.disk.close)
             self._start(opened)
@@ -114,6 +121,7 @@ class Arena:
             self.directory,
             environment={**on_the_box, **self._through_the_lines()},
             stream_settle_seconds=1,
+            lookup_settle_seconds=5,
             retention_schedule="never",
             **self.variant.settings,
         )

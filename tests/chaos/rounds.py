@@ -88,6 +88,9 @@ class Run:
         say(f"site {first}: {variant}")
         with Arena(directory, variant, first) as arena:
             kinds = possible(arena, self.kinds)
+            for kind in self.kinds:
+                if kind not in kinds:
+                    say(f"left out: {kind.name}: {arena.lacks[str(kind.needs)]}")
             left = min(SITE_ROUNDS, self.rounds - self.played)
             try:
                 while left and self._goes_on:

@@ -18,7 +18,7 @@ class Kind:
 
     Attributes:
         touches: what it takes hold of: two faults at once have nothing of it in common.
-        needs: the attribute of the arena without which it isn't possible.
+        needs: what it isn't possible without, of that which an arena may lack.
     """
 
     name: str

@@ -17,7 +17,7 @@ TWO_AT_ONCE = 0.3  # the share of rounds with a second fault, that begins while 
 
 def possible(arena: Arena, chosen: Sequence[Kind]) -> list[Kind]:
     """Those of the chosen kinds that can be done here."""
-    return [kind for kind in chosen if kind.needs is None or getattr(arena, kind.needs) is not None]
+    return [kind for kind in chosen if kind.needs not in arena.lacks]
 
 
 def draw(random: Random, kinds: Sequence[Kind]) -> list[Kind]:

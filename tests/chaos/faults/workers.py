@@ -13,7 +13,7 @@ from tests.chaos.doomed_worker import Fate, Point
 from tests.chaos.faults.kinds import kind
 from tests.chaos.one_site import LARGE, is_frozen
 
-REACH_SECONDS = 10.0  # until a doomed worker's point; where another fault holds it up, it isn't reached
+REACH_SECONDS = 20.0  # until a doomed worker's point; where another fault holds it up, it isn't reached
 TAKEN_OVER_SECONDS = 25.0  # 15 are promised, of a database that answers
 
 
