@@ -26,6 +26,9 @@ NAME = "site"
 WORKERS_USER = "worker"  # not the producers', so that connections can be told apart
 WORKERS_PASSWORD = "sandbox"
 
+# Of insert_all: longer than any fault holds back a request that arrives in the end.
+SETTLE_SECONDS = 15
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -121,7 +124,7 @@ class Arena:
             self.directory,
             environment={**on_the_box, **self._through_the_lines()},
             stream_settle_seconds=1,
-            lookup_settle_seconds=5,
+            lookup_settle_seconds=SETTLE_SECONDS,
             retention_schedule="never",
             **self.variant.settings,
         )
