@@ -180,7 +180,7 @@ class TableOwner(SupervisedActor):
                 self._note_standby()
                 self._later(STANDBY_SECONDS)
                 return
-            if connection_id == self._lost_connection:
+            if connection_id == self._lost_connection or self._was_restored(connection_id):
                 # The lock was ours all the time, so no other owner can have changed the token: a backup was restored.
                 self._log.warning("the lease changed under our lock: every waiting row is looked up before it is sent")
                 self._lookup_first = True
@@ -222,6 +222,16 @@ class TableOwner(SupervisedActor):
         self._log.info("pipeline started", appended=len(start.appended), lookup_first=start.lookups.first)
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
+
+    def _was_restored(self, connection_id: int) -> bool:
+        """Whether the lease that was ours until now is gone. Nobody may have said so: the pipeline ended otherwise."""
+        if self._lease is None or self._lease.connection_id != connection_id:
+            return False
+        try:
+            with self._ledger.transaction(self._lease):
+                return False
+        except LeaseLost:
+            return True
 
     def _is_paused(self, lease: Lease) -> bool:
         with self._ledger.transaction(lease) as tx:

@@ -260,6 +260,14 @@ def test_a_lease_that_changed_under_our_own_lock_means_that_a_backup_was_restore
     assert [lookup_first for _, lookup_first in world.table.recovered] == [False, True]
 
 
+def test_it_is_noticed_too_where_the_pipeline_ended_for_another_reason() -> None:
+    world = World().start()
+    world.ledger.database.token = "an older one"
+    world.from_pipeline(RecoveryNeeded("three attempts without an answer"))
+    world.advance(5)
+    assert [lookup_first for _, lookup_first in world.table.recovered] == [False, True]
+
+
 def test_whatever_goes_wrong_with_one_table_is_tried_again() -> None:
     world = World()
     world.opening = KeyError("a bug")
