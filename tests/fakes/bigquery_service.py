@@ -30,6 +30,12 @@ class BigQueryService:
         """What points bq-sync at this service."""
         return {"BIGQUERY_EMULATOR_HOST": self.rest.url, "BQ_SYNC_STORAGE_ENDPOINT": self.storage.endpoint}
 
+    def end_faults(self) -> None:
+        """From now on every call goes through."""
+        storage, rest = self.storage, self.rest
+        for calls in (storage.creates, storage.appends, storage.finalizes, rest.inserts, rest.metadata, rest.queries):
+            calls.end()
+
     def client(self) -> bigquery.Client:
         """A client that no fault befalls."""
         return self.emulator.client()

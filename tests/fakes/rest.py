@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +78,7 @@ class FakeRest:
 
     Args:
         emulator: host and port of its REST API.
-        window_seconds: how long an insertId is remembered; the service says at least a minute.
+        window_seconds: how long an insertId is remembered; the service says at least a minute. Negative: not at all.
 
     Attributes:
         inserts, metadata, queries: what is to happen to calls of insertAll, of tables.get and of jobs.query.
@@ -98,7 +99,7 @@ class FakeRest:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        server = self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        server = self._server = _QuietServer(("127.0.0.1", 0), _handler_of(self))
         server.daemon_threads = True
         self.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -219,6 +220,13 @@ def _problems(row: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]) -> Se
     required = [field["name"] for field in fields if field.get("mode") == "REQUIRED"]
     missing = [invalid("", f"Missing required field: {name}.") for name in required if row.get(name) is None]
     return (*unknown, *missing)
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client may hang up whenever it wants."""
+        if not isinstance(sys.exception(), ConnectionError):
+            raise
 
 
 def _handler_of(server: FakeRest) -> type[BaseHTTPRequestHandler]:
