@@ -38,7 +38,7 @@ from delivery.errors import DestinationError, ErrorClass, Failure, LeaseLost, Le
 from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger, Transaction
 from delivery.position import Position
-from delivery.retry import Attempts, Hold, Recover, Reject, Repeat, TakeApart, decide
+from delivery.retry import Attempts, GiveBack, Hold, Recover, Reject, Repeat, TakeApart, decide
 from delivery.rows import Outgoing
 from delivery.settle import Outcome, RowRef
 from delivery.trial import Trial
@@ -293,21 +293,34 @@ class BqWriter(PipelineActor):
         self._write(lambda tx: tx.detach(batch_id), then=lambda _: self._end(needed), again=self._not_ours)
 
     def _failed(self, failure: Failure) -> None:
+        self._measures.failed_attempt(failure.error_class)
+        if failure.error_class is ErrorClass.QUOTA:
+            self.upstream.tell(QuotaExceeded())
+        if failure.error_class is ErrorClass.UNKNOWN and self._trial is None:
+            self._count_retry(failure)
+        else:
+            self._decide(failure)
+
+    def _count_retry(self, failure: Failure) -> None:
+        batch_id = self._in_ledger.batch_id
+        self._write(
+            lambda tx: tx.count_retry(batch_id),
+            then=lambda used_up: self._decide(failure, used_up=used_up),
+            again=lambda: self._count_retry(failure),
+        )
+
+    def _decide(self, failure: Failure, *, used_up: bool = False) -> None:
         begun = self._in_ledger
         rows = len(begun.outgoing)
-        self._measures.failed_attempt(failure.error_class)
         on_trial, fenced = self._trial is not None, self._at.is_fenced
-        match decide(failure, self._attempts, rows, on_trial=on_trial, fenced=fenced):
-            case Repeat(ease):
-                if ease:
-                    self.upstream.tell(QuotaExceeded())
-                if failure.error_class is ErrorClass.UNKNOWN:
-                    self._count_retry(begun, failure.reason)
-                else:
-                    self._repeat(begun, failure.reason, failure.error_class)
-            case TakeApart(reason):
+        match decide(failure, self._attempts, rows, used_up=used_up, on_trial=on_trial, fenced=fenced):
+            case Repeat():
+                self._wait_after(failure, partial(self._still_ours, self._queue_up))
+            case GiveBack():
+                self._wait_after(failure, partial(self._give_back, begun))
+            case TakeApart(reason, sure):
                 self._log.warning("batch taken apart", batch=begun.batch_id, rows=rows, reason=reason)
-                self._take_apart(begun, reason)
+                self._take_apart(begun, reason, sure=sure)
             case Reject(guilty):
                 reason = next(iter(guilty.values()))
                 self._log.warning("rows refused", batch=begun.batch_id, rows=len(guilty), reason=reason)
@@ -319,10 +332,19 @@ class BqWriter(PipelineActor):
                 next_rows = max(1, rows // 2) if smaller else None
                 self._end(RecoveryNeeded(reason, next_rows=next_rows, batch=begun.batch_id))
 
-    def _repeat(self, begun: Begun, reason: str, error_class: ErrorClass) -> None:
+    def _wait_after(self, failure: Failure, step: Step) -> None:
+        begun = self._in_ledger
         fields = {"batch": begun.batch_id, "rows": len(begun.outgoing), "attempt": self._attempts.made}
-        again = partial(self._still_ours, self._queue_up)
-        self._wait("append failed", reason, self._backoff, again, **fields, error=error_class.value)
+        self._wait("append failed", failure.reason, self._backoff, step, **fields, error=failure.error_class.value)
+
+    def _give_back(self, begun: Begun) -> None:
+        """The rows are found again, and go in batches as small as they should be by now."""
+
+        def refused() -> None:
+            self._settled(begun.outgoing, range(len(begun.outgoing)))
+            self._done()
+
+        self._refuse(begun, {}, then=refused)
 
     def _reject(self, begun: Begun, guilty: Mapping[int, str]) -> None:
         """Fail the guilty rows; the others are a new batch at the same offset."""
@@ -331,23 +353,20 @@ class BqWriter(PipelineActor):
             self._begun = None
             self._measures.rows_settled(Outcome.FAILED, len(guilty))
             self._settled(begun.outgoing, guilty)
+            if self._trial is not None:
+                self._trial.named()
             self._go_on_with(begun.outgoing, without=guilty)
 
         self._refuse(begun, guilty, then=refused)
 
-    def _count_retry(self, begun: Begun, reason: str) -> None:
-        self._write(
-            lambda tx: tx.count_retry(begun.batch_id),
-            then=lambda _: self._repeat(begun, reason, ErrorClass.UNKNOWN),
-            again=lambda: self._count_retry(begun, reason),
-        )
-
-    def _take_apart(self, begun: Begun, reason: str) -> None:
+    def _take_apart(self, begun: Begun, reason: str, *, sure: bool) -> None:
         """BigQuery refuses the batch, and no row of it is named: find out which it is for."""
 
         def refused() -> None:
-            self._trial = self._trial or Trial()
-            self._trial.refused(begun.outgoing, reason)
+            if self._trial is None:
+                self._trial = Trial(begun.outgoing, reason, self._backoff.random, sure=sure)
+            else:
+                self._trial.refused(begun.outgoing, reason)
             self._done()
 
         self._refuse(begun, {}, then=refused)
@@ -359,12 +378,12 @@ class BqWriter(PipelineActor):
             self._ready(piece)
             return
         self._trial = None
-        if trial.accused and not trial.mates_got_through:
-            self._end(RecoveryNeeded(trial.reason, blocked=True))
-            return
-        for row in trial.accused:
+        for row in trial.guilty:
             self._marker.tell(RowsDecided(_refs(row), Outcome.FAILED, f"its batch-mates got through: {trial.reason}"))
-        self._done()
+        if trial.is_services:
+            self._end(RecoveryNeeded(trial.reason, blocked=True))
+        else:
+            self._done()
 
     def _hold(self, begun: Begun, needed: RecoveryNeeded) -> None:
         """Nothing gets through. Take the batch back if nothing of it can have been written; else recovery decides."""

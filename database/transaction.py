@@ -103,8 +103,11 @@ class SqlTransaction:
     def respell(self, item: int, key: Key) -> None:
         self._update_items([item], update(queue), record_id=str(key))
 
-    def count_retry(self, batch_id: int) -> None:
+    def count_retry(self, batch_id: int) -> bool:
         self._update_syncing(batch_id, retry_count=queue.c.retry_count + 1)
+        used_up = select(queue.c.id).with_hint(queue, _BY_BATCH).where(queue.c.batch_id == batch_id)
+        used_up = used_up.where(queue.c.retry_count >= queue.c.max_retries)
+        return self._connection.scalar(used_up.limit(1)) is not None
 
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
         tied = update(queue).with_hint(_BY_BATCH).where(queue.c.batch_id == batch_id)

@@ -144,8 +144,12 @@ class Transaction(Protocol):
         """Give the item the record id as the database spells the key."""
         ...
 
-    def count_retry(self, batch_id: int) -> None:
-        """Count one more attempt that failed for no known reason on the batch's items."""
+    def count_retry(self, batch_id: int) -> bool:
+        """Count one more attempt that failed for no known reason on the batch's items.
+
+        Returns:
+            Whether one of them has used up its max_retries.
+        """
         ...
 
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:

@@ -7,14 +7,13 @@ from delivery.errors import ErrorClass, Failure
 
 PROBE_SECONDS = 300.0  # a blocked table is tried this often at most
 UNKNOWN_OUTCOMES = 3  # after so many attempts whose outcome nobody knows, recovery decides
-ATTEMPTS_AT_UNKNOWN = 5  # an error of no known class is repeated so often
+ATTEMPTS_AT_UNKNOWN = 5  # an error of no known class is repeated so often; an item may say otherwise: max_retries
+ATTEMPTS_AT_QUOTA = 3  # by then the next batches are smaller, and this one isn't repeated as it is any more
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Send the very same request again, after backoff; `ease` asks for smaller batches from now on."""
-
-    ease: bool = False
+    """Send the very same request again, after backoff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,18 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class TakeApart:
-    """Send the batch in pieces, to find the rows that it is refused for (`delivery.trial`)."""
+    """Send the batch in pieces, to find the rows that it is refused for (`delivery.trial`).
+
+    `sure`: BigQuery says that rows are the reason.
+    """
 
     reason: str
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """After backoff let the rows be found again, for smaller batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Recover:
     smaller: bool = False
 
 
-Decision = Repeat | Reject | TakeApart | Hold | Recover
+Decision = Repeat | Reject | TakeApart | GiveBack | Hold | Recover
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +69,52 @@ class Attempts:
         return Attempts(self.made + 1, self.unknown + (not definite))
 
 
-def decide(failure: Failure, attempts: Attempts, rows: int, *, on_trial: bool = False, fenced: bool = True) -> Decision:
+def decide(
+    failure: Failure,
+    attempts: Attempts,
+    rows: int,
+    *,
+    used_up: bool = False,
+    on_trial: bool = False,
+    fenced: bool = True,
+) -> Decision:
     """What follows from a failed append.
 
     Args:
         failure: of the last attempt.
         attempts: all of the batch's, the last one included.
         rows: in the batch.
+        used_up: an item of the batch has been tried as often as it may be for errors of no known class.
         on_trial: the batch is a piece of one that was refused often enough.
         fenced: a stream's offset makes it safe to repeat an attempt of unknown outcome.
     """
     all_refused = attempts.unknown == 0
+    used_up = used_up or attempts.made >= ATTEMPTS_AT_UNKNOWN
     match failure.error_class:
         case ErrorClass.STREAM:
             return Recover(failure.reason)
         case ErrorClass.BAD_ROW:
             # After an attempt of unknown outcome even a refusal proves nothing: that attempt may still be on its way.
-            return Reject(failure.bad_rows) if all_refused and failure.bad_rows else Recover(failure.reason)
+            return _without_bad_rows(failure, rows) if all_refused else Recover(failure.reason)
         case ErrorClass.BLOCKED:
             return Hold(failure.reason)
         case _ if not all_refused and not fenced:
             return Recover(failure.reason, smaller=True)
-        case ErrorClass.UNKNOWN if all_refused and (on_trial or attempts.made >= ATTEMPTS_AT_UNKNOWN):
+        case ErrorClass.UNKNOWN if all_refused and (on_trial or used_up):
             return TakeApart(failure.reason)
-        case ErrorClass.UNKNOWN if attempts.made >= ATTEMPTS_AT_UNKNOWN:
+        case ErrorClass.UNKNOWN if used_up:
             # A single row with an error that says nothing of rows: the service's trouble as far as anybody can tell.
             return Recover(failure.reason, smaller=True) if rows > 1 else Hold(failure.reason)
         case _ if attempts.unknown >= UNKNOWN_OUTCOMES:
             return Recover(failure.reason, smaller=True)
-        case ErrorClass.QUOTA:
-            return Repeat(ease=True)
+        case ErrorClass.QUOTA if all_refused and rows > 1 and attempts.made >= ATTEMPTS_AT_QUOTA:
+            return GiveBack()
         case _:
             return Repeat()
+
+
+def _without_bad_rows(failure: Failure, rows: int) -> Decision:
+    if failure.bad_rows:
+        return Reject(failure.bad_rows)
+    # More rows are bad than fit into an answer.
+    return TakeApart(failure.reason, sure=True) if rows > 1 else Reject({0: failure.reason})

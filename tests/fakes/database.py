@@ -25,6 +25,7 @@ class StoredItem:
     last_error: str | None = None
     created_at: float = 0.0
     retry_count: int = 0
+    max_retries: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,10 +153,11 @@ class MemoryTransaction:
         self._operate()
         self._db.change_items([item], record_id=str(key))
 
-    def count_retry(self, batch_id: int) -> None:
+    def count_retry(self, batch_id: int) -> bool:
         self._operate()
         for item in self._of_batch(batch_id):
             self._db.items[item.id] = replace(item, retry_count=item.retry_count + 1)
+        return any(item.retry_count >= item.max_retries for item in self._of_batch(batch_id))
 
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
         self._operate()

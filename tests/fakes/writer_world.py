@@ -1,9 +1,11 @@
 """A BqWriter between stand-ins, and whatever may befall it."""
 
 from dataclasses import replace
+from random import Random
 
 from actors.bq_writer import BqWriter, WriterLimits
 from actors.messages import BatchAppended, BatchReady, RowsSettled
+from delivery.backoff import Backoff
 from delivery.errors import ErrorClass, Failure
 from delivery.lease import Lease
 from delivery.ledger import BatchState
@@ -52,6 +54,7 @@ class World:
             self.scheduler,
             self.db.clock,
             limits or WriterLimits(),
+            Backoff(random=Random(0)),
             measures=self.measures,
         )
 

@@ -1,5 +1,6 @@
 """BqWriter: one batch at a time, begun before it is sent, and every answer that may come."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -371,7 +372,7 @@ def test_a_row_that_bigquery_refuses_without_naming_it_is_found_and_failed_alone
     assert (decided.rows, decided.outcome) == ((RowRef(3, item),), Outcome.FAILED)
     assert decided.reason is not None
     assert "something about a row" in decided.reason
-    assert world.db.items[item].retry_count == 4
+    assert world.db.items[item].retry_count == 5
     assert world.db.statuses(item) == [ItemStatus.PENDING]  # until the marker has written it down
     assert len(world.upstream.take(WriterReady)) == 1
     world.send(6)
@@ -381,18 +382,78 @@ def test_a_row_that_bigquery_refuses_without_naming_it_is_found_and_failed_alone
 def test_an_error_that_every_row_gets_is_the_services_and_fails_no_row() -> None:
     world = World()
     world.bigquery.names_bad_rows = False
-    world.bad = {f"det_{key}": "it doesn't say" for key in (1, 2, 3)}
-    world.send(1, 2, 3)
+    world.bad = {f"det_{key}": "it doesn't say" for key in range(100)}
+    world.send(*range(100))
     world.advance()
     assert world.upstream.take_one(RecoveryNeeded).blocked
     assert world.marker.take(RowsDecided) == []
     assert set(world.db.states()) == {REFUSED}
+    assert len(world.db.states()) < 10
+
+
+def test_an_error_that_the_service_gets_over_in_the_middle_of_a_trial_fails_no_row() -> None:
+    world = World()
+    unknown = Answered(failure(ErrorClass.UNKNOWN))
+    world.bigquery.faults.extend([unknown] * 7)  # five attempts, and two rows that are sent alone
+    world.send(*range(100))
+    world.advance()
+    assert world.holds(*range(100))
+    assert world.marker.take(RowsDecided) == []
+
+
+@pytest.mark.parametrize("bad", [(0,), (99,), (40, 41, 42, 43, 44, 45, 46, 47), (95, 96, 97, 98, 99), range(0, 100, 9)])
+def test_any_rows_are_found_among_those_that_get_through(bad: Sequence[int]) -> None:
+    world = World()
+    world.bigquery.names_bad_rows = False
+    world.bad = {f"det_{key}": "it doesn't say" for key in bad}
+    world.send(*range(100))
+    world.advance()
+    assert world.holds(*(key for key in range(100) if key not in bad))
+    failed = [message.rows[0].key for message in world.marker.take(RowsDecided)]
+    assert sorted(map(int, failed)) == list(bad)  # type: ignore[arg-type]  # keys are integers here
+
+
+def test_an_item_that_has_used_up_its_retries_isnt_repeated_first() -> None:
+    world = World()
+    world.bigquery.names_bad_rows = False
+    world.bad = {"det_1": "it doesn't say"}
+    item = world.db.add_item(1)
+    world.db.change_items([item], retry_count=3, max_retries=4)
+    world.send((1, item), 2)
+    assert world.holds(2)  # without any backoff
+    assert len(world.marker.take(RowsDecided)) == 1
+
+
+def test_more_bad_rows_than_an_answer_can_name_are_found_without_repeating_anything() -> None:
+    world = World()
+    world.bad = {f"det_{key}": "label: no good" for key in range(0, 64, 2)}
+    too_many = Failure(ErrorClass.BAD_ROW, "rows are bad", definite=True)
+    world.bigquery.faults.extend([Answered(too_many)] * 3)
+    world.send(*range(64))
+    assert world.holds(*range(1, 64, 2))
+    assert len(world.db.items) == 32
+    assert world.marker.take(RowsDecided) == []
+    assert len(world.db.states()) < 12
+
+
+def test_a_batch_that_is_over_a_quota_again_and_again_is_given_back_to_go_in_smaller_ones() -> None:
+    world = World()
+    item = world.db.add_item(2)
+    world.bigquery.faults.extend([Answered(failure(ErrorClass.QUOTA))] * 3)
+    world.send(1, (2, item))
+    world.advance()
+    assert world.db.states() == [REFUSED]
+    assert world.db.statuses(item) == [ItemStatus.PENDING]
+    assert world.upstream.take_one(RowsSettled).rows == (RowRef(1), RowRef(2, item))
+    assert len(world.upstream.take(QuotaExceeded)) == 3
+    world.send(1)
+    assert world.holds(1)
 
 
 def test_a_drain_in_the_middle_of_a_trial_begins_no_further_piece() -> None:
     world = World(held=True)
     world.bigquery.names_bad_rows = False
-    world.bad = {"det_1": "it doesn't say"}
+    world.bad = {"det_1": "it doesn't say", "det_2": "it doesn't say"}
     world.send(1, 2)
     world.answer()  # the stream is made
     for _ in range(5):

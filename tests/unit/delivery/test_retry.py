@@ -3,7 +3,7 @@
 import pytest
 
 from delivery.errors import ErrorClass, Failure
-from delivery.retry import Attempts, Decision, Hold, Recover, Reject, Repeat, TakeApart, decide
+from delivery.retry import Attempts, Decision, GiveBack, Hold, Recover, Reject, Repeat, TakeApart, decide
 
 
 def after(error_class: ErrorClass, made: int = 1, unknown: int = 0, rows: int = 100, **bad: str) -> Decision:
@@ -17,9 +17,31 @@ def test_transient_errors_are_repeated_however_long_they_last(made: int) -> None
     assert after(ErrorClass.TRANSIENT, made) == Repeat()
 
 
-@pytest.mark.parametrize("made", [1, 2, 50])
-def test_a_quota_is_waited_for_with_less(made: int) -> None:
-    assert after(ErrorClass.QUOTA, made) == Repeat(ease=True)
+@pytest.mark.parametrize(("made", "rows"), [(1, 100), (2, 100), (50, 1)])
+def test_a_quota_is_waited_for(made: int, rows: int) -> None:
+    assert after(ErrorClass.QUOTA, made, rows=rows) == Repeat()
+
+
+def test_a_batch_that_a_quota_keeps_refusing_is_made_smaller() -> None:
+    assert after(ErrorClass.QUOTA, made=3) == GiveBack()
+    assert after(ErrorClass.QUOTA, made=3, unknown=1) == Repeat()
+
+
+def test_bad_rows_that_arent_named_are_looked_for_at_once() -> None:
+    assert after(ErrorClass.BAD_ROW) == TakeApart("reason", sure=True)
+    assert after(ErrorClass.BAD_ROW, rows=1) == Reject({0: "reason"})
+    assert after(ErrorClass.BAD_ROW, unknown=1) == Recover("reason")
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.UNKNOWN])
+def test_without_a_fence_recovery_decides_every_unknown_outcome(error_class: ErrorClass) -> None:
+    failure = Failure(error_class, "reason", definite=False)
+    assert decide(failure, Attempts(made=1, unknown=1), rows=4, fenced=False) == Recover("reason", smaller=True)
+
+
+def test_an_item_may_want_fewer_attempts() -> None:
+    failure = Failure(ErrorClass.UNKNOWN, "reason", definite=True)
+    assert decide(failure, Attempts(made=1), rows=4, used_up=True) == TakeApart("reason")
 
 
 @pytest.mark.parametrize("error_class", [ErrorClass.TRANSIENT, ErrorClass.QUOTA])
