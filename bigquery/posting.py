@@ -75,7 +75,6 @@ class Posting:
         """
         if time.monotonic() - self._used_at > IDLE_SECONDS:
             self._adapter.close()
-        self._line.begin()
         overdue = threading.Timer(
             deadline_seconds,
             self._line.cut,
@@ -84,6 +83,7 @@ class Posting:
         overdue.daemon = True
         overdue.start()
         try:
+            self._line.begin()
             answer: requests.Response = self._session.request(
                 "POST",
                 url,
@@ -123,8 +123,13 @@ class _Line:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
+        """
+        Raises:
+            NoAnswer: it is closed.
+        """
         with self._lock:
             self.went_out, self.was_cut = False, self._closed
+        self._go_on()
 
     def go_out(self, sock: socket.socket) -> None:
         """The request is about to be written to the socket.
@@ -133,8 +138,7 @@ class _Line:
             NoAnswer: it was cut before that.
         """
         with self._lock:
-            if self.was_cut is not None:
-                raise NoAnswer(self.was_cut)
+            self._go_on()
             self.went_out, self._socket = True, sock
 
     def end(self) -> None:
@@ -154,6 +158,10 @@ class _Line:
         with self._lock:
             self._closed = "the connection was closed"
         self.cut(self._closed)
+
+    def _go_on(self) -> None:
+        if self.was_cut is not None:
+            raise NoAnswer(self.was_cut)
 
 
 class _Adapter(HTTPAdapter):
