@@ -92,7 +92,7 @@ def of_append(
         return Failure(ErrorClass.BAD_ROW, f"BigQuery can't take {len(bad_rows)} of the rows", True, bad_rows)
     if code is Grpc.INVALID_ARGUMENT and "row_errors" in status.message:
         # Rows are guilty, but the list didn't fit into the answer: only smaller batches tell which.
-        return Failure(ErrorClass.UNKNOWN, "BigQuery can't take some of the rows, and doesn't say which", True)
+        return Failure(ErrorClass.BAD_ROW, "BigQuery can't take some of the rows, and doesn't say which", True)
     if code is Grpc.NOT_FOUND and not storage_code:
         # The stream or its table. A new stream tells which: without the table none can be made.
         return Failure(STREAM, _reason("the stream or its table doesn't exist", code.name, status.message), True)

@@ -21,7 +21,8 @@ class Failure:
     """A call to BigQuery that didn't succeed.
 
     `definite` says that nothing was written: the service itself refused. Without it the call may have had its effect.
-    `bad_rows` names the guilty rows of an append by their place in the batch, each with a reason without row values.
+    `bad_rows` names the guilty rows of an append by their place in the batch, each with a reason without row values;
+    some of them at least, or none where the list didn't fit into the answer.
     """
 
     error_class: ErrorClass

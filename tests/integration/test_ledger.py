@@ -171,11 +171,13 @@ def test_completed_items_keep_their_batch_when_it_is_freed(world: World) -> None
 
 def test_retries_are_counted_on_the_batchs_items(world: World) -> None:
     mine, other = (world.add_item(key, status=ItemStatus.SYNCING, batch_id=batch) for key, batch in ((1, 7), (2, 8)))
-    for _ in range(2):
+    used_up = []
+    for _ in range(6):
         with world.ledger.transaction(world.lease) as tx:
-            tx.count_retry(7)
+            used_up.append(tx.count_retry(7))
+    assert used_up == [False] * 4 + [True] * 2  # max_retries is 5
     items = world.read().items
-    assert (items[mine].retry_count, items[other].retry_count) == (2, 0)
+    assert (items[mine].retry_count, items[other].retry_count) == (6, 0)
 
 
 def test_a_row_that_failed_gets_one_item(world: World) -> None:

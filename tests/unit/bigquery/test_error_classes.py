@@ -134,7 +134,7 @@ def test_bad_rows() -> None:
 def test_bad_rows_that_arent_listed_are_found_by_halving() -> None:
     said = status(Code.INVALID_ARGUMENT, message="Errors found. Please refer to the row_errors field for details.")
     failure = of_append(said)
-    assert (failure.error_class, failure.definite) == ("unknown", True)
+    assert (failure.error_class, failure.definite, failure.bad_rows) == ("bad_row", True, {})
 
 
 @pytest.mark.parametrize(
