@@ -74,6 +74,7 @@ class Process:
         chance: Random,
         batch_size: int = BATCH_SIZE,
         mapping: TableMapping | None = None,
+        lookup_first: bool = False,
     ) -> None:
         self.background = HeldBackground()
         self.pipeline: tuple[pykka.ThreadingActor, ...] = ()
@@ -97,6 +98,7 @@ class Process:
             self._clock,
             self.given_up.append,
             self._has_stopped,
+            lookup_first,
             backoff=self._backoff(),
             database_backoff=self._database_backoff(),
         )
