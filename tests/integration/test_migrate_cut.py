@@ -24,6 +24,8 @@ from tests.integration.migrating import (
 
 pytestmark = pytest.mark.integration
 
+PARTS = 3  # of the longest test, so that it needn't be run by one process alone
+
 CONFIGURED = settings(logs={}, names={"primary_key": "name"})
 
 
@@ -44,12 +46,13 @@ def run_until(changes: int, migrate: Callable[[], object]) -> str | None:
     return None
 
 
-def test_up_cut_anywhere(engine: Engine) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_up_cut_anywhere(engine: Engine, part: int) -> None:
     make_older(engine)
     migrate_up(engine, CONFIGURED, "skip", print)
     whole = picture(engine)
 
-    for changes in count(1):
+    for changes in count(1 + part, PARTS):
         make_older(engine)
         cut = run_until(changes, lambda: migrate_up(engine, CONFIGURED, "skip", print))
         if cut is None:
