@@ -2,8 +2,8 @@
 
 On a private MariaDB and emulator, with a proxy before the emulator. First over a line of 500 kbit/s that loses a fifth
 of all connections soon after they were made, and the others every 15 s on average: how much of the line is used, the
-longest time without a row arriving, the most attempts that a batch needed, the worker's memory. Then over a fast line,
-plain and compressed: how much is sent in relation to `max_upload_kbps`.
+longest time without a row arriving, the most attempts that a batch needed, the worker's memory. Then over a fast line, by
+either write method, plain and compressed: how much is sent in relation to `max_upload_kbps`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 
@@ -24,6 +24,7 @@ from bench.site import Site, site
 from sandbox.camera import Camera
 from sandbox.proxy import Proxy
 
+METHODS = ("storage_write", "insert_all")
 ROWS = 40_000  # more than arrive meanwhile
 CONNECTION_SECONDS = 15.0  # that a connection lives, on average
 SAMPLE_SECONDS = 0.05
@@ -47,26 +48,27 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="max_upload_kbps on the good line")
     parser.add_argument("--seed", type=int, default=1, help="of what the bad line does, and when")
     arguments = parser.parse_args()
-    random = Random(arguments.seed)
-    print(json.dumps({"bad_line": bad_line(arguments.seconds, arguments.kbps, arguments.loss, random)}, indent=2))
-    for compression in ("none", "gzip"):
-        kept = share_of_good_line(arguments.seconds, arguments.limit, compression)
-        print(json.dumps({f"max_upload_kbps, compression {compression}": kept}, indent=2))
+    for method in METHODS:
+        made = bad_line(arguments.seconds, arguments.kbps, arguments.loss, Random(arguments.seed), method)
+        print(json.dumps({f"bad line, {method}": made}, indent=2), flush=True)
+    for method, compression in product(METHODS, ("none", "gzip")):
+        kept = share_of_good_line(arguments.seconds, arguments.limit, method, compression)
+        print(json.dumps({f"max_upload_kbps, {method}, {compression}": kept}, indent=2), flush=True)
 
 
-def bad_line(seconds: float, kbps: float, loss: float, random: Random) -> dict[str, object]:
-    with _site() as (measured, rest, write):
+def bad_line(seconds: float, kbps: float, loss: float, random: Random, method: str) -> dict[str, object]:
+    with _site(write_method=method) as (measured, rest, write):
         for proxy in (rest, write):
-            proxy.loss = loss
-        write.kbps = kbps
+            proxy.kbps, proxy.loss = kbps, loss
         worker = measured.start("worker")
         began = progressed = time.monotonic()
         next_cut = began + random.expovariate(1 / CONNECTION_SECONDS)
         arrived, longest, most_mb = 0, 0.0, 0.0
         while (now := time.monotonic()) < began + seconds:
             if now >= next_cut:
-                write.cut()
-                write.restore()
+                for proxy in (rest, write):
+                    proxy.cut()
+                    proxy.restore()
                 next_cut = now + random.expovariate(1 / CONNECTION_SECONDS)
             if (flagged := _flagged(measured.engine)) > arrived:
                 arrived, progressed = flagged, now
@@ -76,7 +78,7 @@ def bad_line(seconds: float, kbps: float, loss: float, random: Random) -> dict[s
         return {
             "seconds": seconds,
             "rows": arrived,
-            "used_kbps": round(write.sent * 8 / 1000 / seconds, 1),
+            "used_kbps": round((rest.sent + write.sent) * 8 / 1000 / seconds, 1),
             "lost_connections": rest.lost + write.lost,
             "longest_seconds_without_a_row": round(longest, 1),
             "batches": _batches(measured.engine),
@@ -85,13 +87,13 @@ def bad_line(seconds: float, kbps: float, loss: float, random: Random) -> dict[s
         }
 
 
-def share_of_good_line(seconds: float, limit: int, compression: str) -> dict[str, object]:
-    with _site(max_upload_kbps=limit, compression=compression) as (measured, _, write):
+def share_of_good_line(seconds: float, limit: int, method: str, compression: str) -> dict[str, object]:
+    with _site(max_upload_kbps=limit, write_method=method, compression=compression) as (measured, rest, write):
         measured.start("worker")
         samples = []
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
-            samples.append(Sample(now, write.sent))
+            samples.append(Sample(now, rest.sent + write.sent))
             time.sleep(SAMPLE_SECONDS)
         begun = _begun(samples)
         first = next(sample for sample in begun if sample.at > samples[0].at + WARM_UP * seconds)
