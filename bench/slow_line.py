@@ -2,8 +2,8 @@
 
 On a private MariaDB and emulator, with a proxy before the emulator. First over a line of 500 kbit/s that loses a fifth
 of all connections soon after they were made, and the others every 15 s on average: how much of the line is used, the
-longest time without a row arriving, the most attempts that a batch needed, the worker's memory. Then over a fast line, by
-either write method, plain and compressed: how much is sent in relation to `max_upload_kbps`.
+longest time without a row arriving, the most attempts that a batch needed, the memory of the worker. Then over a fast
+line, by either write method, plain and compressed: how much is sent in relation to `max_upload_kbps`.
 """
 
 import argparse
