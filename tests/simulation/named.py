@@ -35,7 +35,7 @@ class Site:
     def worker(self) -> Worker:
         return self.workers[-1]
 
-    def start_worker(self) -> Worker:
+    def start_worker(self, *, lookup_first: bool = False) -> Worker:
         """A new worker takes over: the server has freed the lock of the one before, which is frozen or dead."""
         self.db.lock_holder = None
         self.workers.append(
@@ -47,6 +47,7 @@ class Site:
                 self.scheduler,
                 self._batch_size,
                 self._mapping,
+                lookup_first,
             )
         )
         return self.worker
@@ -145,9 +146,8 @@ def at_each_point(
         if name != COMMIT or in_transactions:
             site = make()
             site.worker.points.events = {number: partial(befalls, site)}
-            with _noted(f"it befell the worker {name} (point {number} of {len(names)})"):
-                with suppress(Killed):
-                    site.advance(seconds)
+            with noted(f"it befell the worker {name} (point {number} of {len(names)})"):
+                living(site, seconds)
                 ends(site)
     return names
 
@@ -161,9 +161,14 @@ def at_the_point(site: Site, name: str, befalls: Callable[[Site], object], secon
         befalls(site)
 
     site.worker.points.on[name] = event
+    living(site, seconds)
+    assert done, f"the worker didn't come {name}"
+
+
+def living(site: Site, seconds: float) -> None:
+    """Let time pass for the youngest worker, until it is killed."""
     with suppress(Killed):
         site.advance(seconds)
-    assert done, f"the worker didn't come {name}"
 
 
 def die(_: Site) -> None:
@@ -172,7 +177,8 @@ def die(_: Site) -> None:
 
 
 @contextmanager
-def _noted(note: str) -> Iterator[None]:
+def noted(note: str) -> Iterator[None]:
+    """Say which of many histories it was that failed."""
     try:
         yield
     except Exception as error:

@@ -35,8 +35,8 @@ class Points:
     """
 
     passed: list[str] = field(default_factory=list)
-    events: Mapping[int, Callable[[], None]] = field(default_factory=dict)
-    on: dict[str, Callable[[], None]] = field(default_factory=dict)
+    events: Mapping[int, Callable[[], object]] = field(default_factory=dict)
+    on: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def passing(self, name: str) -> None:
         event = self.events.get(len(self.passed)) or self.on.pop(name, None)
@@ -199,12 +199,20 @@ class Worker(Process):
         scheduler: FakeScheduler,
         batch_size: int,
         mapping: TableMapping,
+        lookup_first: bool,
     ) -> None:
         self.points = Points()
         self.ledger = SteppedLedger(database, self.points, surroundings)
         self.destination = SteppedDestination(bigquery, database.clock.monotonic, self.points, surroundings)
         super().__init__(
-            connection_id, self.ledger, self.destination, scheduler, Random(connection_id), batch_size, mapping
+            connection_id,
+            self.ledger,
+            self.destination,
+            scheduler,
+            Random(connection_id),
+            batch_size,
+            mapping,
+            lookup_first,
         )
 
     def step(self) -> bool:

@@ -1,0 +1,103 @@
+"""Histories in which the database goes back in time: a dump restored under a running worker, or a power cut."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.database import MemoryDatabase
+from tests.fakes.destination import TIMEOUT, Answered
+from tests.simulation.named import Site, die, living, noted
+from tests.simulation.stepped import COMMIT
+
+SECOND = 1.0  # s: three batches are on their way at once
+AFTERWARDS = 25.0  # s: time for recovery, and for all that waits to be looked up
+
+
+def three_batches() -> Site:
+    site = Site()
+    for row in range(1, 7):
+        site.db.add_rows(row)
+        site.db.add_item(row)
+    return site
+
+
+def moments() -> Iterator[tuple[int, int]]:
+    """Points of a history: at the one, after a COMMIT, a dump is made, which at the other is restored."""
+    site = three_batches()
+    site.advance(SECOND)
+    names = site.worker.points.passed
+    dumps = [0, *(number for number, name in enumerate(names) if name == "after COMMIT")]
+    restores = [number for number, name in enumerate(names) if name != COMMIT]
+    return ((dump, restore) for dump in dumps for restore in restores if restore > dump)
+
+
+class Restored:
+    """A history in which a dump is made at one point, and restored at another."""
+
+    def __init__(self, dump: int, restore: int, *, kills: bool = False, lost_answers: int = 0) -> None:
+        self.site = three_batches()
+        self.site.bigquery.faults.extend([Answered(TIMEOUT, written=True)] * lost_answers)
+        self.dump: MemoryDatabase | None = None
+        self.forgot_stream = False
+        self._kills = kills
+        self.site.worker.points.events = {dump: self._make_dump, restore: self._restore}
+        living(self.site, SECOND)
+
+    def _make_dump(self) -> None:
+        self.dump = self.site.db.copy()
+
+    def _restore(self) -> None:
+        assert self.dump is not None
+        self.forgot_stream = len(self.dump.streams) < len(self.site.db.streams)
+        self.site.restore(self.dump)
+        if self._kills:
+            die(self.site)
+
+
+@pytest.mark.parametrize("lost_answers", [0, 1])
+def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> None:
+    for dump, restore in moments():
+        with noted(f"the dump of point {dump} was restored at point {restore}"):
+            site = Restored(dump, restore, lost_answers=lost_answers).site
+            site.advance(AFTERWARDS)
+            site.db.add_rows(100, 101)
+            site.advance(AFTERWARDS)
+            site.check_arrived(site.db.values)
+            site.start_worker()
+            site.advance(SECOND)
+            site.check()
+
+
+@pytest.mark.xfail(strict=True, reason="of two batches that are completed before the next is begun one is asked for")
+def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
+    for dump, restore in moments():
+        with noted(f"the dump of point {dump} was restored at point {restore}"):
+            site = Restored(dump, restore).site
+            site.advance(AFTERWARDS)
+            site.db.add_rows(100, 101)
+            site.advance(AFTERWARDS)
+            site.check()
+
+
+def test_a_power_cut_costs_the_last_commits() -> None:
+    """But not the row of the last stream: a new one waits until that is on the disk."""
+    cuts = 0
+    for dump, cut in moments():
+        with noted(f"the power was cut at point {cut}, and everything since point {dump} forgotten"):
+            history = Restored(dump, cut, kills=True)
+            if not history.forgot_stream:
+                cuts += 1
+                history.site.start_worker()
+                history.site.advance(AFTERWARDS)
+                history.site.check()
+    assert cuts > 20
+
+
+def test_an_operator_who_restored_a_dump_while_nobody_worked_says_so() -> None:
+    site = three_batches()
+    dump = site.db.copy()
+    site.advance(SECOND)
+    site.restore(dump)
+    site.start_worker(lookup_first=True)
+    site.advance(AFTERWARDS)
+    site.check()
