@@ -102,7 +102,8 @@ class Recovery:
             case NoCount():
                 return None
             case Missing():
-                if stream.age_seconds < self.stream_settle_seconds:
+                # By a clock that somebody may have set back: a stream of the future would be young for years.
+                if abs(stream.age_seconds) < self.stream_settle_seconds:
                     raise _young(stream, self.stream_settle_seconds)
                 return None
             case Failure() as failure:
