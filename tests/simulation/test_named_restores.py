@@ -21,12 +21,15 @@ def three_batches() -> Site:
     return site
 
 
-def moments() -> Iterator[tuple[int, int]]:
-    """Points of a history: at the one, after a COMMIT, a dump is made, which at the other is restored."""
+def moments(every: int = 1) -> Iterator[tuple[int, int]]:
+    """Points of a history: at the one, after a COMMIT, a dump is made, which at the other is restored.
+
+    `every`: how many COMMITs lie between dumps.
+    """
     site = three_batches()
     site.advance(SECOND)
     names = site.worker.points.passed
-    dumps = [0, *(number for number, name in enumerate(names) if name == "after COMMIT")]
+    dumps = [0, *(number for number, name in enumerate(names) if name == "after COMMIT")][::every]
     restores = [number for number, name in enumerate(names) if name != COMMIT]
     return ((dump, restore) for dump in dumps for restore in restores if restore > dump)
 
@@ -56,7 +59,7 @@ class Restored:
 
 @pytest.mark.parametrize("lost_answers", [0, 1])
 def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> None:
-    for dump, restore in moments():
+    for dump, restore in moments(every=2 + lost_answers):
         with noted(f"the dump of point {dump} was restored at point {restore}"):
             site = Restored(dump, restore, lost_answers=lost_answers).site
             site.advance(AFTERWARDS)
@@ -71,6 +74,8 @@ def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> 
 @pytest.mark.xfail(strict=True, reason="of two batches that are completed before the next is begun one is asked for")
 def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
     for dump, restore in moments():
+        if restore - dump > 4:
+            continue
         with noted(f"the dump of point {dump} was restored at point {restore}"):
             site = Restored(dump, restore).site
             site.advance(AFTERWARDS)
@@ -82,7 +87,7 @@ def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
 def test_a_power_cut_costs_the_last_commits() -> None:
     """But not the row of the last stream: a new one waits until that is on the disk."""
     cuts = 0
-    for dump, cut in moments():
+    for dump, cut in moments(every=2):
         with noted(f"the power was cut at point {cut}, and everything since point {dump} forgotten"):
             history = Restored(dump, cut, kills=True)
             if not history.forgot_stream:
