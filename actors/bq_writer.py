@@ -328,9 +328,10 @@ class BqWriter(PipelineActor):
             case Hold(reason, probe_after):
                 needed = RecoveryNeeded(reason, blocked=True, probe_after=probe_after, batch=begun.batch_id)
                 self._hold(begun, needed)
-            case Recover(reason, smaller):
+            case Recover(reason, smaller, alone):
                 next_rows = max(1, rows // 2) if smaller else None
-                self._end(RecoveryNeeded(reason, next_rows=next_rows, batch=begun.batch_id))
+                accused = _refs(begun.outgoing)[0] if alone else None
+                self._end(RecoveryNeeded(reason, next_rows=next_rows, batch=begun.batch_id, accused=accused))
 
     def _wait_after(self, failure: Failure, step: Step) -> None:
         begun = self._in_ledger

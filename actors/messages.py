@@ -228,7 +228,7 @@ class RecoveryNeeded:
     """The pipeline can't go on: what became of its batch has to be found out first.
 
     `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through; try again
-    after `probe_after` seconds. `batch`: for the log.
+    after `probe_after` seconds. `batch`: for the log. `accused`: the batch's only row, which may be the reason.
     """
 
     reason: str
@@ -236,6 +236,12 @@ class RecoveryNeeded:
     blocked: bool = False
     probe_after: float = PROBE_SECONDS
     batch: int | None = field(default=None, compare=False)
+    accused: RowRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HearAgain:
+    """TableOwner's own: rows that were left aside have waited long enough."""
 
 
 @dataclass(frozen=True, slots=True)

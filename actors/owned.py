@@ -1,6 +1,6 @@
 """What a TableOwner owns a table with: the lock, the table once it is opened, and the pipeline that carries it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from actors.parts import Recipient
 from delivery.doubts import Doubts
 from delivery.lease import Lease
 from delivery.ledger import Batch, Lookups
+from delivery.rows import Key
 
 
 class TableBlockedError(Exception):
@@ -28,12 +29,22 @@ class Locks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a pipeline starts with: the lease, what is appended but not completed, and what has to be looked up."""
+    """What a pipeline starts with: the lease, what is appended but not completed, and what has to be looked up.
+
+    `aside`: keys that aren't to be found until they are settled.
+    """
 
     lease: Lease
     appended: tuple[Batch, ...]
     lookups: Lookups
     next_rows: int | None
+    aside: tuple[Key, ...] = ()
+
+    @property
+    def in_flight(self) -> Iterator[Key]:
+        """What the Poller leaves alone."""
+        yield from (key for batch in self.appended for key in batch.rows.keys)
+        yield from self.aside
 
 
 class Pipeline(Protocol):

@@ -114,7 +114,7 @@ class OpenedTable:
                 Room(
                     ROOM_BATCHES * self.settings.most_rows,
                     ROOM_BYTES,
-                    (key for batch in start.appended for key in batch.rows.keys),
+                    start.in_flight,
                 ),
                 self.scheduler,
                 self.clock,

@@ -17,6 +17,7 @@ from actors.messages import (
     Flush,
     Flushed,
     FromPipeline,
+    HearAgain,
     LeaseGone,
     LookupPassDone,
     LookupsChanged,
@@ -27,6 +28,7 @@ from actors.messages import (
     RetentionDone,
     RetryDue,
     RetryNow,
+    RowsDecided,
     RowsSettled,
     RunRetention,
     StateChanged,
@@ -36,14 +38,16 @@ from actors.messages import (
 )
 from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
 from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
+from actors.set_aside import SetAside
 from actors.state_note import StateNote
 from delivery.backoff import Backoff
 from delivery.doubts import Doubts
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
 from delivery.lease import Lease, new_token
-from delivery.ledger import Ledger
+from delivery.ledger import Batch, Ledger, Lookups
 from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
+from delivery.settle import Outcome, RowRef
 from delivery.source import SourceError
 
 STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
@@ -104,6 +108,7 @@ class TableOwner(SupervisedActor):
         self._failed_attempts = 0  # to work, since rows were sent last
         self._next_rows: int | None = None
         self._doubts = Doubts(clock.monotonic)
+        self._aside = SetAside()
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
@@ -141,9 +146,12 @@ class TableOwner(SupervisedActor):
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
+                    self._aside.got_through([row.key for row in message.rows])
                 self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
+                if failed := self._aside.failed(message.rows):
+                    pipeline.poller.tell(RowsSettled(failed))
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)
             case StateChanged(state, reason, actor):
@@ -156,7 +164,11 @@ class TableOwner(SupervisedActor):
                 self._retention_done(message)
             case Drained():
                 self._rest()
-            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch):
+            case HearAgain():
+                self._hear_again(pipeline)
+            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused):
+                if accused is not None:
+                    blocked = self._aside.accuse(accused, reason)
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
@@ -195,7 +207,7 @@ class TableOwner(SupervisedActor):
             self._opened = self._open_table()
             appended, lookups = self._opened.recover(lease, self._lookup_first, self._doubts)
             self._lookup_first, self._lost_connection = False, None
-            self._start(self._opened, Start(lease, appended, lookups, self._next_rows))
+            self._start(self._opened, lease, appended, lookups)
         except TableBlockedError as blocked:
             self._wait(TableState.BLOCKED, str(blocked), PROBE_SECONDS)
         except DestinationError as error:
@@ -213,13 +225,21 @@ class TableOwner(SupervisedActor):
             self._log.error("could not open or recover the table", exc_info=error)
             self._child_failed(type(self).__name__, error)
 
-    def _start(self, opened: Table, start: Start) -> None:
+    def _start(self, opened: Table, lease: Lease, appended: tuple[Batch, ...], lookups: Lookups) -> None:
         self._database_backoff.reset()
         self._generation += 1
+        guilty = self._aside.take_guilty({key for batch in appended for key in batch.rows.keys})
+        aside = tuple(case.row.key for case in guilty + self._aside.cases if case.row.key is not None)
+        start = Start(lease, appended, lookups, self._next_rows, aside)
         self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
         self._next_rows = None
-        self._note.note(start.lease, TableState.RUNNING)
-        self._log.info("pipeline started", appended=len(start.appended), lookup_first=start.lookups.first)
+        self._note.note(lease, TableState.RUNNING)
+        self._log.info("pipeline started", appended=len(appended), lookup_first=lookups.first)
+        for case in guilty:
+            reason = f"others got through without it: {case.reason}"
+            self._pipeline.marker.tell(RowsDecided((case.row,), Outcome.FAILED, reason))
+        if self._aside.cases:
+            self._leave_aside(lease, self._aside.cases[0].reason)
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
 
@@ -232,6 +252,16 @@ class TableOwner(SupervisedActor):
                 return False
         except LeaseLost:
             return True
+
+    def _leave_aside(self, lease: Lease, reason: str) -> None:
+        rows = len(self._aside.cases)
+        self._log.warning("rows are left aside for now", rows=rows, reason=reason)
+        self._note.note_actor(lease, "TableOwner", f"{rows} rows are left aside for now: {reason}")
+        self._scheduler.after(PROBE_SECONDS, self.actor_ref, FromPipeline(self._generation, HearAgain()))
+
+    def _hear_again(self, pipeline: Pipeline) -> None:
+        self._note.note_actor(self._lease, "TableOwner", None)
+        pipeline.poller.tell(RowsSettled(tuple(RowRef(case.row.key) for case in self._aside.cases)))
 
     def _is_paused(self, lease: Lease) -> bool:
         with self._ledger.transaction(lease) as tx:
@@ -278,6 +308,7 @@ class TableOwner(SupervisedActor):
 
     def _note_standby(self) -> None:
         self._doubts.end()
+        self._aside = SetAside()
         if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
             self._note.stands_by()

@@ -49,10 +49,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """Only recovery can tell what became of the batch; `smaller` halves the next one."""
+    """Only recovery can tell what became of the batch; `smaller` halves the next one.
+
+    `alone`: the batch is a single row, and may be itself the reason.
+    """
 
     reason: str
     smaller: bool = False
+    alone: bool = False
 
 
 Decision = Repeat | Reject | TakeApart | GiveBack | Hold | Recover
@@ -99,18 +103,22 @@ def decide(
         case ErrorClass.BLOCKED:
             return Hold(failure.reason)
         case _ if not all_refused and not fenced:
-            return Recover(failure.reason, smaller=True)
+            return _undecided(failure, rows)
         case ErrorClass.UNKNOWN if all_refused and (on_trial or used_up):
             return TakeApart(failure.reason)
         case ErrorClass.UNKNOWN if used_up:
-            # A single row with an error that says nothing of rows: the service's trouble as far as anybody can tell.
-            return Recover(failure.reason, smaller=True) if rows > 1 else Hold(failure.reason)
+            return _undecided(failure, rows)
         case _ if attempts.unknown >= UNKNOWN_OUTCOMES:
-            return Recover(failure.reason, smaller=True)
+            return _undecided(failure, rows)
         case ErrorClass.QUOTA if all_refused and rows > 1 and attempts.made >= ATTEMPTS_AT_QUOTA:
             return GiveBack()
         case _:
             return Repeat()
+
+
+def _undecided(failure: Failure, rows: int) -> Decision:
+    alone = rows == 1 and failure.error_class is ErrorClass.UNKNOWN
+    return Recover(failure.reason, smaller=True, alone=alone)
 
 
 def _without_bad_rows(failure: Failure, rows: int) -> Decision:

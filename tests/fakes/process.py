@@ -175,7 +175,7 @@ class Process:
             batcher.actor_ref,
             marker.actor_ref,
             self._source(),
-            Room(100, 10**9, (key for batch in start.appended for key in batch.rows.keys)),
+            Room(100, 10**9, start.in_flight),
             self._scheduler,
             self._clock,
             POLL_SECONDS,

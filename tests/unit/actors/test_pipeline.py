@@ -5,11 +5,12 @@ import random
 import pytest
 
 from actors.messages import Flush, Pause, Resume, Stop
+from delivery.destination import AppendResult
 from delivery.errors import ErrorClass, Failure
 from delivery.ledger import BatchState, ItemStatus
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
-from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered, Delayed, MemoryDestination, Partly, Row
+from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered, Delayed, MemoryDestination, Partly, Request, Row
 from tests.fakes.insert_all import MemoryInsertAll
 from tests.fakes.ledger import FailAt, FailCommit, Fault, MemoryLedger
 from tests.fakes.mapping import event_id, payload
@@ -158,6 +159,56 @@ def test_nothing_arrives_in_a_pause_and_everything_after_it(world: World) -> Non
     world.tell_orders()
     world.advance(HOUR)
     world.check()
+
+
+class Choking(MemoryDestination):
+    """Fails on rows labelled "choke", or on all of them, and says neither why nor that it wrote nothing."""
+
+    all_of_it = False
+
+    def write(self, request: Request) -> AppendResult:
+        if self.all_of_it or any(row["label"] == "choke" for row in request.rows):
+            return Failure(ErrorClass.UNKNOWN, "something broke", definite=False)
+        return super().write(request)
+
+
+@pytest.fixture
+def choking(world: World) -> World:
+    world.bigquery = Choking()
+    world.start_process()
+    return world
+
+
+@pytest.mark.parametrize("by_item", [False, True])
+def test_a_row_that_bigquery_chokes_on_holds_up_no_other_and_fails_at_last(choking: World, by_item: bool) -> None:
+    choking.db.add_rows(*range(1, 8))
+    choking.db.add_rows(1, label="choke")
+    item = choking.db.add_item(1) if by_item else None
+    choking.advance(HOUR)
+    assert choking.db.flags == set(range(2, 8))
+    for key in range(8, 40):
+        choking.db.add_rows(key)
+        choking.advance(HOUR / 4)
+    assert choking.db.flags == set(range(2, 40))
+    (failed,) = [found for found in choking.db.items.values() if found.status is ItemStatus.FAILED]
+    assert (failed.record_id, failed.last_error) == ("1", "others got through without it: something broke")
+    if item is not None:
+        choking.db.add_rows(1)
+        choking.db.change_items([item], status=ItemStatus.PENDING, retry_count=0)  # an operator mends it, and retries
+        choking.advance(HOUR / 4)
+        choking.check()
+
+
+def test_a_service_that_chokes_on_everything_for_a_day_fails_no_row(choking: World) -> None:
+    assert isinstance(choking.bigquery, Choking)
+    choking.bigquery.all_of_it = True
+    choking.db.add_rows(*range(1, 50))
+    choking.advance(HOUR)
+    assert choking.db.state in ("waiting", "blocked")
+    choking.advance(23 * HOUR)
+    choking.bigquery.all_of_it = False
+    choking.advance(HOUR)
+    choking.check()
 
 
 def living(chance: random.Random, world: World, insert_all: bool) -> Process:

@@ -95,8 +95,13 @@ def test_an_unknown_error_after_an_unknown_outcome_is_decided_by_recovery_first(
     assert after(ErrorClass.UNKNOWN, made=5, unknown=1) == Recover("reason", smaller=True)
 
 
-def test_an_unknown_error_of_a_single_row_whose_outcome_is_unknown_holds_the_table() -> None:
-    assert after(ErrorClass.UNKNOWN, made=5, unknown=1, rows=1) == Hold("reason")
+@pytest.mark.parametrize(("made", "unknown"), [(5, 1), (3, 3)])
+def test_an_unknown_error_of_a_single_row_whose_outcome_is_unknown_accuses_it(made: int, unknown: int) -> None:
+    assert after(ErrorClass.UNKNOWN, made, unknown, rows=1) == Recover("reason", smaller=True, alone=True)
+
+
+def test_no_row_is_accused_of_what_passes_by_itself() -> None:
+    assert after(ErrorClass.TRANSIENT, made=3, unknown=3, rows=1) == Recover("reason", smaller=True)
 
 
 def test_attempts_are_counted_by_what_is_known_of_them() -> None:
