@@ -8,13 +8,16 @@ from google.cloud import bigquery
 
 from bigquery import classify
 from bigquery.connect import Clients
+from bigquery.insert_all import InsertAll
 from bigquery.names import quoted, quoted_table
 from bigquery.storage_write import StorageWrite
 from config.settings import Settings
-from delivery.errors import DestinationError, Failure
+from delivery.errors import DestinationError, ErrorClass, Failure
+from mapping.json_rows import JsonRows
 from mapping.schema import BigQueryTable
 
 CALL_SECONDS = 15.0
+TO_INSERT = "bigquery.tables.updateData"
 
 
 def dataset_location(client: bigquery.Client, settings: Settings) -> str:
@@ -34,15 +37,33 @@ def is_missing(error: DestinationError) -> bool:
 
 
 def try_writing(clients: Clients, settings: Settings, table: BigQueryTable) -> None:
-    """Make a stream of the table and finalize it: empty, it is forgotten by BigQuery.
+    """Do what the configured way of writing needs, and nothing that stays.
 
     Raises:
-        DestinationError: the table may not be written to, or the Storage Write API doesn't answer.
+        DestinationError: the table may not be written to, or the service doesn't answer.
     """
-    destination = StorageWrite(clients, settings, table)
-    answer = destination.finalize(destination.open())
+    match settings.write_method:
+        case "storage_write":
+            # A stream that is finalized while it is empty is forgotten by BigQuery.
+            destination = StorageWrite(clients, settings, table)
+            _raise_failure(destination.finalize(destination.open()))
+        case "insert_all" if settings.storage_endpoint:  # an emulator knows of no permissions
+            _raise_failure(InsertAll(clients, settings, table).send(None, None, JsonRows(())))
+        case "insert_all":
+            _ask_for_permission(clients.rest, f"{settings.project_id}.{settings.dataset_id}.{table.name}")
+
+
+def _raise_failure(answer: object) -> None:
     if isinstance(answer, Failure):
         raise DestinationError(answer)
+
+
+def _ask_for_permission(client: bigquery.Client, table: str) -> None:
+    """Ask, rather than try: what insertAll writes it can't take back."""
+    answer = _call(client.test_iam_permissions, table, [TO_INSERT], retry=None, timeout=CALL_SECONDS)
+    if TO_INSERT not in answer.get("permissions", ()):
+        reason = f"the service account lacks the permission {TO_INSERT}"
+        raise DestinationError(Failure(ErrorClass.BLOCKED, reason, definite=True))
 
 
 def try_querying(client: bigquery.Client, settings: Settings, table: BigQueryTable, column: str) -> None:

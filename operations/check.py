@@ -80,6 +80,8 @@ def judge_settings(settings: Settings, environment: Mapping[str, str]) -> Iterat
     else:
         fix = "when all is well, set BQ_SYNC_ENABLED=true, or enabled: true in the file"
         yield warning("settings", "bq-sync is disabled and sends nothing", fix)
+    if settings.write_method == "insert_all":
+        yield ok("settings", "rows are written by insert_all; docs/exactly-once.md says what that can't promise")
     if emulator := environment.get("BIGQUERY_EMULATOR_HOST"):
         fix = "unset BIGQUERY_EMULATOR_HOST and BQ_SYNC_STORAGE_ENDPOINT, unless this is a trial"
         yield warning("settings", f"rows go to an emulator at {emulator}, not to BigQuery", fix)

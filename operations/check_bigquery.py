@@ -10,10 +10,10 @@ from bigquery.connect import STORAGE_ENDPOINT, Clients
 from bigquery.metadata import read_table, server_time
 from bigquery.probe import dataset_location, is_missing, try_querying, try_writing
 from bigquery.tables import SHIPPED
-from config.settings import Settings, TableSettings
+from config.settings import Settings, TableSettings, WriteMethod
 from delivery.errors import DestinationError, ErrorClass
 from mapping.schema import BigQueryTable
-from operations.asking import Asking, NotAskedError
+from operations.asking import Asking, NotAskedError, Way
 from operations.findings import Finding, error, ok, warning
 
 WHERE: Final = "BigQuery"
@@ -166,7 +166,7 @@ def check_use(side: BigQuerySide, name: str, destination: BigQueryTable) -> Iter
     writing = partial(try_writing, clients, settings, destination)
     querying = partial(try_querying, clients.rest, settings, destination, key)
     try:
-        side.asking.ask("the Storage Write API", f"making an empty stream of {destination.name}", writing)
+        side.asking.ask(*_trial(settings.write_method, destination.name), writing)
         yield ok(name, f"may write to {destination.name}")
     except NotAskedError as unasked:
         yield warning(name, f"writing to {destination.name} isn't tried: {unasked}", THEN_AGAIN)
@@ -181,3 +181,12 @@ def check_use(side: BigQuerySide, name: str, destination: BigQueryTable) -> Iter
         yield warning(name, f"querying {destination.name} isn't tried: {unasked}", THEN_AGAIN)
     except DestinationError as problem:
         yield error(name, f"can't query {destination.name}: {problem}", side.fix(problem, MAY_QUERY))
+
+
+def _trial(write_method: WriteMethod, table: str) -> tuple[Way, str]:
+    """Who is asked whether a table may be written to, and how."""
+    match write_method:
+        case "storage_write":
+            return "the Storage Write API", f"making an empty stream of {table}"
+        case "insert_all":
+            return "BigQuery", f"asking whether {table} may be written to"

@@ -54,6 +54,16 @@ def test_a_healthy_set_up_has_no_error(variables: dict[str, str], engine: Engine
     assert find(findings, "is21_logs", "rows waiting").level is Level.OK
 
 
+def test_with_insert_all_writing_is_tried_without_writing(
+    variables: dict[str, str], bigquery_client: bigquery.Client, shipped_dataset: str
+) -> None:
+    findings = check(variables | {"BQ_SYNC_WRITE_METHOD": "insert_all"})
+    assert errors(findings) == []
+    assert find(findings, "detection_logs", "may write").level is Level.OK
+    assert find(findings, "settings", "insert_all").level is Level.OK
+    assert list(bigquery_client.list_rows(f"{shipped_dataset}.semantic_events", timeout=10)) == []
+
+
 def test_checking_changes_nothing(variables: dict[str, str], engine: Engine) -> None:
     def picture() -> list[object]:
         with engine.connect() as connection:
