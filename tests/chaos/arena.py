@@ -1,8 +1,11 @@
 """What faults strike: one box with its database and workers, the lines that leave it, and BigQuery behind them."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -23,6 +26,7 @@ from tests.chaos.small_disk import SmallDisk
 from tests.chaos.verdict import judge
 
 NAME = "site"
+ATTEMPTS = 10  # of ours in the database
 WORKERS_USER = "worker"  # not the producers', so that connections can be told apart
 WORKERS_PASSWORD = "sandbox"
 
@@ -117,17 +121,18 @@ class Arena:
             for name, port in ports.items()
         }
         self.mariadb.execute(f"GRANT ALL ON *.* TO '{WORKERS_USER}'@'%' IDENTIFIED BY '{WORKERS_PASSWORD}'")
-        self.site = Site(
-            self.mariadb,
-            self.emulator,
-            NAME,
-            self.directory,
-            environment={**on_the_box, **self._through_the_lines()},
-            stream_settle_seconds=1,
-            lookup_settle_seconds=SETTLE_SECONDS,
-            retention_schedule="never",
-            **self.variant.settings,
-        )
+        with redirect_stdout(io.StringIO()):  # what migrate says
+            self.site = Site(
+                self.mariadb,
+                self.emulator,
+                NAME,
+                self.directory,
+                environment={**on_the_box, **self._through_the_lines()},
+                stream_settle_seconds=1,
+                lookup_settle_seconds=SETTLE_SECONDS,
+                retention_schedule="never",
+                **self.variant.settings,
+            )
         opened.callback(self.site.close)
         utc = {"init_command": "SET time_zone = '+00:00'"}
         self.engine = create_engine(self.mariadb.url(NAME), pool_pre_ping=True, connect_args=utc)
@@ -221,12 +226,23 @@ class Arena:
         self.keep_workers()
 
     def take_back_promises(self) -> None:
-        take_back_promises(self.engine, self.keys)
+        self.insist(lambda: take_back_promises(self.engine, self.keys))
 
     def flush(self) -> None:
         """Ask for everything that waits, as an operator who is in a hurry does."""
         for table in self.keys:
-            self.site.ask(CommandKind.FLUSH, table)
+            self.insist(partial(self.site.ask, CommandKind.FLUSH, table))
+
+    def insist(self, work: Callable[[], None]) -> None:
+        """Do it again after a deadlock or a lock wait timeout, as a client of a busy database has to."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                work()
+            except DBAPIError:
+                time.sleep(0.2)
+            else:
+                return
+        work()
 
     def is_drained(self) -> bool:
         """Whether nothing is left to be done; starts workers that ended by themselves."""

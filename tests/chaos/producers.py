@@ -144,10 +144,13 @@ def take_back_promises(engine: Engine, keys: dict[str, str]) -> None:
     Args:
         keys: the primary key's column of each table.
     """
-    with engine.begin() as connection:
-        for table, key in keys.items():
-            statement = (
-                f"DELETE q FROM bq_sync_queue q LEFT JOIN `{table}` t ON t.`{key}` = q.record_id"
-                f" WHERE q.table_name = :table AND q.sync_status = 'pending' AND t.`{key}` IS NULL"
-            )
-            connection.execute(text(statement), {"table": table})
+    for table, key in keys.items():
+        promised = (
+            f"SELECT q.id FROM bq_sync_queue q LEFT JOIN `{table}` t ON t.`{key}` = q.record_id"
+            f" WHERE q.table_name = :table AND q.sync_status = 'pending' AND t.`{key}` IS NULL"
+        )
+        with engine.connect() as connection:
+            items = list(connection.scalars(text(promised), {"table": table}))
+        for item in items:  # one at a time, by its key: a worker's locks aren't crossed
+            with engine.begin() as connection:
+                connection.execute(text("DELETE FROM bq_sync_queue WHERE id = :id"), {"id": item})

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.chaos
 ROUNDS = 3
 
 # They wait until a lock is freed, or for connections that were cut for a minute.
-LONG = {"workers frozen, taken over, thawed", "worker frozen at a point", "line cut", "backup restored by the book"}
+LONG = {"workers frozen and taken over", "worker frozen at a point", "line cut", "backup restored by the book"}
 
 
 @pytest.mark.timeout(600)  # what is seldom seen may take long: a blocked table is tried again after 300 s

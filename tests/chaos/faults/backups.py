@@ -5,6 +5,7 @@ What isn't promised is kept out: that a row which comes after the restore takes 
 """
 
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -74,7 +75,8 @@ def _restore(arena: Arena) -> int:
     after = _all_keys(arena)
     for table, keys in before.items():
         arena.lost |= {arena.bigquery_id(table, key) for key in keys - after[table]}
-        arena.site.run(f"ALTER TABLE `{table}` AUTO_INCREMENT = {max(keys, default=0) + SKIPPED_KEYS}")
+        statement = f"ALTER TABLE `{table}` AUTO_INCREMENT = {max(keys, default=0) + SKIPPED_KEYS}"
+        arena.insist(partial(arena.site.run, statement))
     return sum(len(keys - after[table]) for table, keys in before.items())
 
 

@@ -144,7 +144,7 @@ KINDS = [
     kind("worker killed", killed, "workers"),
     kind("all workers killed", all_killed, "workers"),
     kind("worker killed at a point", killed_at_point, "workers"),
-    kind("workers frozen, taken over, thawed", frozen, "workers"),
+    kind("workers frozen and taken over", frozen, "workers"),
     kind("worker frozen at a point", frozen_at_point, "workers"),
     kind("worker frozen for seconds", paused, "workers"),
     kind("worker stopped", stopped, "workers"),
