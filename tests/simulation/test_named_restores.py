@@ -15,9 +15,9 @@ AFTERWARDS = 25.0  # s: time for recovery, and for all that waits to be looked u
 
 def three_batches() -> Site:
     site = Site()
-    for row in range(1, 7):
-        site.db.add_rows(row)
-        site.db.add_item(row)
+    site.db.add_rows(*range(1, 7))
+    site.db.add_item(5)
+    site.db.add_item(6)
     return site
 
 
