@@ -120,7 +120,11 @@ class Batcher(PipelineActor):
         self._wake_when_due()
 
     def _enough(self) -> bool:
-        if len(self._waiting) >= self._pace.rows or self._nbytes >= self._pace.bytes or self._barriers:
+        if self._barriers:
+            return True
+        if self._pace.stretch > 1 and self._due_in() > 0:
+            return False  # a quota is exceeded: small batches one right after another would be even more requests
+        if len(self._waiting) >= self._pace.rows or self._nbytes >= self._pace.bytes:
             return True
         if self._with_writer:
             return False  # more may come until the writer is free

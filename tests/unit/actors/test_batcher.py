@@ -191,9 +191,9 @@ def test_a_batch_with_a_suspect_row_is_looked_up() -> None:
 def test_a_quota_makes_batches_smaller_and_the_wait_longer() -> None:
     world = World().after_the_first()
     world.tell(QuotaExceeded())
-    world.find(1)
-    world.advance(INTERVAL)
-    assert world.batches() == [(1,)]  # a single row is all that a batch may hold now
+    world.find(1, 2)
+    world.advance(INTERVAL * 2)
+    assert world.batches()[0] == (1,)  # a single row is all that a batch may hold now
 
 
 def test_a_quota_stretches_the_interval() -> None:
@@ -203,6 +203,25 @@ def test_a_quota_stretches_the_interval() -> None:
     world.advance(INTERVAL * 4 - 1)
     assert world.batches() == []
     world.advance(1)
+    assert world.batches() == [(1,)]
+
+
+def test_a_quota_holds_back_however_much_waits_until_it_eases() -> None:
+    world = World(most_rows=100).after_the_first()
+    world.tell(QuotaExceeded(), QuotaExceeded())
+    world.find(*range(1, 50))
+    assert world.batches() == []
+    world.advance(INTERVAL * 4)
+    assert world.batches() == [(1,)]
+    world.tell(WriterReady(), AppendMeasured(1, 1000, 0.1), AppendMeasured(1, 1000, 0.1))
+    assert len(world.batches()) == 2
+
+
+def test_a_flush_doesnt_wait_for_a_quota_to_ease() -> None:
+    world = World(most_rows=100).after_the_first()
+    world.tell(QuotaExceeded(), QuotaExceeded())
+    world.find(1)
+    world.tell(Flush(7))
     assert world.batches() == [(1,)]
 
 
