@@ -16,8 +16,8 @@ AFTERWARDS = 25.0  # s: time for recovery, and for all that waits to be looked u
 def three_batches() -> Site:
     site = Site()
     site.db.add_rows(*range(1, 7))
-    site.db.add_item(5)
-    site.db.add_item(6)
+    for row in range(3, 7):
+        site.db.add_item(row)
     return site
 
 
@@ -59,7 +59,7 @@ class Restored:
 
 @pytest.mark.parametrize("lost_answers", [0, 1])
 def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> None:
-    for dump, restore in moments(every=2 + lost_answers):
+    for dump, restore in moments(every=1 + 2 * lost_answers):
         with noted(f"the dump of point {dump} was restored at point {restore}"):
             site = Restored(dump, restore, lost_answers=lost_answers).site
             site.advance(AFTERWARDS)
