@@ -51,6 +51,8 @@ _TOKEN_SERVER_TROUBLE = re.compile(
     re.IGNORECASE,
 )
 
+_REQUEST = re.compile(r"^[A-Z]+ https?://\S+: ")
+
 _TOO_LARGE = re.compile(r"payload size exceeds|request (entity )?too large", re.IGNORECASE)
 
 INSERTED = "bigquery#tableDataInsertAllResponse"  # what an answer to insertAll calls itself
@@ -105,7 +107,11 @@ def of_insert(answer: requests.Response, rows: int, columns: Collection[str]) ->
     `columns`: see `of_append`.
     """
     if answer.status_code != HTTPStatus.OK:
-        return _of_http(api.from_http_response(answer))
+        failure = _of_http(api.from_http_response(answer))
+        if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE.search(failure.reason):
+            # Whoever it is that says so didn't take the request. Which rows are too many is found out by halving.
+            return Failure(ErrorClass.BAD_ROW, f"the request is too large: {failure.reason}", definite=True)
+        return failure
     try:
         content = answer.json()
     except ValueError:
@@ -190,13 +196,16 @@ def _of_http(error: api.GoogleAPICallError) -> Failure:
     reason = details.get("reason", "")
     code = error.code or 0
     error_class, meaning = REST_REASONS.get(reason) or HTTP_CODES.get(code, NO_MEANING)
-    said = details.get("message") or error.message or ""
+    said = details.get("message") or _without_request(error.message or "")
     # A client error in BigQuery's own form is a refusal; anything else may be a proxy's.
     definite = bool(reason) and 400 <= code < 500
-    if code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE.search(said):
-        # By whomever: it didn't take the request. Which of its rows are too many is found out by halving.
-        return Failure(ErrorClass.BAD_ROW, _reason("the request is too large", reason or f"HTTP {code}", said), True)
     return Failure(error_class, _reason(meaning, reason or f"HTTP {code}", said), definite)
+
+
+def _without_request(message: str) -> str:
+    """What the answer said, where the library put method and URL before it; nothing of a page for a browser."""
+    said = _REQUEST.sub("", message)
+    return "" if said.lstrip().startswith("<") else said
 
 
 def _of_refusal_of_token(message: str) -> Failure:

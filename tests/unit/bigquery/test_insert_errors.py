@@ -123,6 +123,8 @@ def test_an_error_answer(status: int, reason: str | None, error_class: str, defi
     failure = classify.of_insert(response, 1, COLUMNS)
     assert isinstance(failure, Failure)
     assert (failure.error_class, failure.definite) == (error_class, definite)
+    assert "html" not in failure.reason
+    assert "https://" not in failure.reason
 
 
 @pytest.mark.parametrize(
