@@ -19,6 +19,7 @@ _DEMAND = text(
     "SELECT token = :token AND IS_USED_LOCK(:lock) <=> :connection"
     " FROM bq_sync_lease WHERE name = :name LOCK IN SHARE MODE"
 )
+_HOLDS_LOCK = text("SELECT IS_USED_LOCK(:lock) <=> :connection")
 
 
 @contextmanager
@@ -46,6 +47,9 @@ def grant(engine: Engine, lease: Lease) -> None:
 
     Waits for transactions that the last owner has open; the server ends those of a frozen one (database.engine).
 
+    Only who holds the lock by then gets it: one that was frozen after it took the lock, and wakes up beside its
+    successor, takes nothing from that.
+
     Raises:
         LedgerError: not granted as far as is known; grant a new one.
     """
@@ -65,6 +69,10 @@ def _granting(engine: Engine, lease: Lease) -> Iterator[Connection]:
         with engine.begin() as connection:
             statement = insert(schema.lease).values(name=lease.table, token=lease.token)
             connection.execute(statement.on_duplicate_key_update(token=lease.token))
+            if not connection.scalar(_HOLDS_LOCK, _lock_of(connection, lease)):
+                raise LedgerError(
+                    f"the lock of {lease.table} was lost before its lease was taken", outcome_unknown=False
+                )
             yield connection
     except SQLAlchemyError as error:
         raise LedgerError(explain(error), outcome_unknown=True) from error
@@ -81,12 +89,13 @@ def _connection(engine: Engine) -> Iterator[Connection]:
 
 
 def _demand(connection: Connection, lease: Lease) -> None:
-    name = lock_name(connection.engine.url.database or "", lease.table)
-    holds = connection.scalar(
-        _DEMAND, {"token": lease.token, "lock": name, "connection": lease.connection_id, "name": lease.table}
-    )
-    if not holds:
+    if not connection.scalar(_DEMAND, {"token": lease.token, "name": lease.table, **_lock_of(connection, lease)}):
         raise LeaseLost(f"another worker has taken {lease.table} over, or the database has forgotten that it is ours")
+
+
+def _lock_of(connection: Connection, lease: Lease) -> dict[str, object]:
+    name = lock_name(connection.engine.url.database or "", lease.table)
+    return {"lock": name, "connection": lease.connection_id}
 
 
 def _roll_back(connection: Connection) -> None:

@@ -463,6 +463,15 @@ def test_a_take_over_waits_for_the_owners_transaction_and_shuts_the_next_one_out
         tx.add_stream("t")
 
 
+def test_a_lease_is_granted_to_who_holds_the_lock_by_then(sql: SqlWorld) -> None:
+    # Frozen after it took the lock, and awake beside its successor.
+    with pytest.raises(LedgerError, match="lock of logs was lost") as raised:
+        grant(sql.engine, Lease("logs", new_token(), sql.lease.connection_id + 1))
+    assert not raised.value.outcome_unknown
+    with sql.ledger.transaction(sql.lease):
+        pass  # the successor still owns the table
+
+
 def test_an_owner_that_stays_in_its_transaction_is_waited_for_in_vain_for_a_while(sql: SqlWorld) -> None:
     with sql.ledger.transaction(sql.lease), pytest.raises(LedgerError, match="lock"):
         grant(sql.engine, Lease("logs", new_token(), 1))
