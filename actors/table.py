@@ -66,10 +66,11 @@ class OpenedTable:
             self.settings.lookup_settle_seconds,
             lambda state, rows: self.measures.batch_ended(state, rows, 0),
         )
+        if lookup_first or self.always_look_up:
+            with self.ledger.transaction(lease) as tx:
+                tx.begin_lookups()  # before: of such a ledger recovery believes no counts
         appended = recovery.run()
         with self.ledger.transaction(lease) as tx:
-            if lookup_first or self.always_look_up:
-                tx.begin_lookups()
             return appended, tx.lookups()
 
     def start(self, start: Start, upstream: Recipient) -> "Pipeline":

@@ -83,9 +83,12 @@ def refuse(tx: Transaction, batch_id: int, outgoing: Outgoing, guilty: Mapping[i
     """Keep that BigQuery wrote nothing of the batch, and fail the rows (by place: reason) that it can't take.
 
     One transaction, before the batch's offset is used again. The other rows are free to be sent anew.
+
+    Raises:
+        DatabaseWentBackError: the batch is in hand, and the ledger doesn't have it so. Fact 8.
     """
     if not tx.set_state(batch_id, BatchState.REFUSED, was=BatchState.BEGUN):
-        raise AssertionError(f"batch {batch_id} is in hand, but not begun")
+        raise DatabaseWentBackError(f"the ledger lacks batch {batch_id} as begun: the database went back in time")
     tx.free_items(batch_id)
     for place, reason in guilty.items():
         item = outgoing.items[place]

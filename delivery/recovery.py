@@ -86,12 +86,16 @@ class Recovery:
         count = self._count(stream)
         with self.ledger.transaction(self.lease) as tx:
             extents = tx.extents(stream.id)
-            if count is not None and believable(count, extents):
-                decided = _decide_by_count(tx, extents, count)
-                tx.close_stream(stream.id, count)
-            else:
+            fits = count is not None and believable(count, extents)
+            tx.close_stream(stream.id, count if fits else None)
+            if count is None or not fits or count > ledger_end(extents):
+                # Rows may have been appended that the ledger knows nothing of, or has forgotten: fact 8.
+                tx.begin_lookups()
                 decided = []
-                tx.close_stream(stream.id, None)
+            elif tx.lookups().first:
+                decided = []  # a ledger that went back may take a refused batch for a begun one: look-ups decide
+            else:
+                decided = _decide_by_count(tx, extents, count)
         for state, rows in decided:
             self.decided(state, rows)
 
@@ -165,9 +169,6 @@ def _decide_by_count(tx: Transaction, extents: Sequence[Extent], count: int) -> 
             if state is BatchState.RELEASED:
                 tx.free_items(extent.id)
             decided.append((state, extent.row_count))
-    if count > ledger_end(extents):
-        # Rows were appended that the ledger knows nothing of: the database went back in time. Fact 8.
-        tx.begin_lookups()
     return decided
 
 

@@ -173,12 +173,12 @@ def test_a_count_below_what_was_appended_isnt_believed(world: World) -> None:
     assert appended == 1
 
 
-def test_a_count_that_isnt_believed_doesnt_start_look_ups_for_all(world: World) -> None:
+def test_a_count_that_isnt_believed_starts_look_ups_for_all(world: World) -> None:
     world.stream(1, 2)
     world.batch(BEGUN, 0, 1, 2)
     world.bigquery.finalize_answers.append(Count(1))
     world.recover()
-    assert not world.db.lookups.first
+    assert world.db.lookups.first
 
 
 def test_a_young_stream_that_bigquery_doesnt_know_yet_is_asked_for_again(world: World) -> None:
