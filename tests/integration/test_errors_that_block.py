@@ -7,7 +7,6 @@ import pytest
 from google.cloud.bigquery import SchemaField
 from structlog.testing import capture_logs
 
-from delivery.retry import PROBE_SECONDS
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.fakes.append_faults import answer_error, end_with, refuse_column
@@ -18,6 +17,7 @@ from tests.integration.pipeline import NOTES_SCHEMA
 
 pytestmark = pytest.mark.integration
 
+PROBE_SECONDS = 300.0
 DENIED = "Permission bigquery.tables.updateData denied"
 
 BLOCKING: Mapping[str, Sequence[tuple[Any, str]]] = {

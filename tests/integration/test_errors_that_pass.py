@@ -9,6 +9,7 @@ import pytest
 from actors import worker
 from bigquery.insert_all import InsertAll
 from bigquery.storage_write import StorageWrite
+from delivery.retry import PROBE_SECONDS
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.fakes.append_faults import (
@@ -69,6 +70,8 @@ def test_whatever_passes_is_waited_for_and_each_row_arrives_once(
         assert faulty.arrived() == list(range(1, 37))
         assert faulty.failed() == []
         assert faulty.attempts_failed("transient") == len(TRANSIENT[method])
+        if method == STORAGE_WRITE:
+            assert faulty.service.rest.queries.calls == []  # its offset tells what became of a request
         assert all(2.5 <= seconds <= 300 for _, seconds in faulty.waits)
 
 
@@ -118,6 +121,7 @@ def test_a_service_that_hangs_is_given_up_and_what_it_did_is_found_out(
 
         assert faulty.arrived() == [1, 2, 3, 4, 5]
         assert faulty.attempts_failed("transient") == 1
+        assert len(faulty.service.rest.queries.calls) == (1 if method == INSERT_ALL else 0)
 
 
 QUOTA = {
@@ -179,6 +183,8 @@ def test_a_table_goes_through_recovery_when_its_stream_fails(mariadb: MariaDB, e
         assert faulty.site.item(item) == ("completed", None, True)
         assert faulty.site.read("SELECT DISTINCT retry_count FROM bq_sync_queue") == [(0,)]
         assert faulty.site.read("SELECT COUNT(*) FROM bq_sync_stream") == [(len(faults) + 1,)]
+        assert faulty.attempts_failed("stream") == len(faults) - 2  # the last two are looked up
+        assert max(seconds for _, seconds in faulty.waits) < PROBE_SECONDS  # it wasn't blocked
 
 
 def test_an_idle_call_that_the_service_ended_is_made_anew_and_its_stream_goes_on(
