@@ -104,6 +104,8 @@ def _point(arena: Arena, random: Random) -> Point:
     points = list(Point)
     if arena.site.settings.batch_size < LARGE:
         points.remove(Point.BETWEEN_FLAGS)  # batches are completed in one transaction
+    if arena.site.settings.write_method == "insert_all":
+        points = [point for point in points if point not in (Point.FINALIZED, Point.COUNT_KEPT)]  # of streams
     return random.choice(points)
 
 
