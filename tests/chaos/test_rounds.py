@@ -12,8 +12,14 @@ pytestmark = pytest.mark.chaos
 
 ROUNDS = 3
 
-# They wait until a lock is freed, or for connections that were cut for a minute.
-LONG = {"workers frozen and taken over", "worker frozen at a point", "line cut", "backup restored by the book"}
+# They wait until a lock is freed or a point is reached, or for connections that were cut for a minute.
+LONG = {
+    "worker killed at a point",
+    "workers frozen and taken over",
+    "worker frozen at a point",
+    "line cut",
+    "backup restored by the book",
+}
 
 
 @pytest.mark.timeout(600)  # what is seldom seen may take long: a blocked table is tried again after 300 s
