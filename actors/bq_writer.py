@@ -50,7 +50,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class WriterLimits:
     """`new_stream_seconds`: how long a new stream's row has to stand in the ledger before the stream is used (fact 7);
-    where there are no streams, each batch's.
+    where there are no streams, each batch's. And how long a refusal has to, before its offset is used again.
 
     `uplink`: the line that the attempts of all tables share.
     """
@@ -395,6 +395,9 @@ class BqWriter(PipelineActor):
 
     def _refuse(self, begun: Begun, guilty: Mapping[int, str], then: Callable[[], None]) -> None:
         def refused() -> None:
+            # A ledger that forgot this would take other rows at this offset for the refused ones: fact 7.
+            on_disk = self._clock.monotonic() + self._limits.new_stream_seconds
+            self._may_send_at = max(self._may_send_at, on_disk)
             self._measures.batch_ended(BatchState.REFUSED, len(begun.outgoing), begun.outgoing.encoded.nbytes)
             then()
 

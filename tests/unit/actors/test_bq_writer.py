@@ -115,6 +115,20 @@ def test_a_new_stream_waits_until_its_row_is_on_the_disk() -> None:
     assert world.holds(1, 2)
 
 
+def test_a_refused_batchs_offset_waits_until_the_refusal_is_on_the_disk() -> None:
+    # Else a power cut could leave a ledger that takes other rows at this offset for the refused ones.
+    world = World(WriterLimits(new_stream_seconds=2.0))
+    world.bad["det_1"] = "invalid value"
+    world.send(1, 2)
+    world.advance(2.0)
+    assert world.db.states() == [REFUSED, BEGUN]
+    assert world.holds()
+    world.advance(1.9)
+    assert world.holds()
+    world.advance(0.1)
+    assert world.holds(2)
+
+
 def test_the_line_is_left_alone_for_as_long_as_a_batch_should_take() -> None:
     world = World(slow_line())
     world.send(1)
