@@ -72,7 +72,7 @@ class FaultySite:
                 yield
 
     def insert(self, rows: int, table: str = "notes") -> None:
-        self.site.run(f"INSERT INTO {table} (label) SELECT 'fine' FROM seq_1_to_{rows}")
+        self.site.run(f"INSERT INTO {table} (label, detail) SELECT 'fine', '[1]' FROM seq_1_to_{rows}")
 
     def alter(self, change: str, table: str = "notes") -> None:
         """Change the BigQuery table."""

@@ -123,7 +123,7 @@ def test_a_column_that_is_dropped_blocks_and_is_carried_again_when_it_is_back(
 ) -> None:
     with faulty_site(mariadb, emulator, method) as faulty:
         faulty.insert(3)
-        with faulty.working():
+        with capture_logs() as logs, faulty.working():
             faulty.site.wait_until_drained()
             faulty.change_columns([field for field in NOTES_SCHEMA if field.name != "detail"])
             faulty.service.storage.appends.last(refuse_column("detail"))
@@ -136,6 +136,9 @@ def test_a_column_that_is_dropped_blocks_and_is_carried_again_when_it_is_back(
             faulty.service.end_faults()
             faulty.site.wait_until_drained()
 
+        held = [line for line in logs if line["event"] == "not carrying rows"]
+        assert {line["state"] for line in held} == {"blocked"}
+        assert all("detail" in line["reason"] for line in held)  # also what BigQuery itself said, at first
         assert faulty.arrived() == [1, 2, 3, 4, 5, 6]
 
 
