@@ -91,7 +91,7 @@ class Recovery:
             if count is None or not fits or count > ledger_end(extents):
                 # Rows may have been appended that the ledger knows nothing of, or has forgotten: fact 8.
                 tx.begin_lookups()
-                decided = []
+                decided: list[tuple[BatchState, int]] = []
             elif tx.lookups().first:
                 decided = []  # a ledger that went back may take a refused batch for a begun one: look-ups decide
             else:
