@@ -1,8 +1,8 @@
 """The database is restored from an older backup.
 
 What isn't promised is kept out: that a row which comes after the restore takes the key of one that was lost with it
-(bq-sync can't tell them apart), and that a restore under running workers is noticed after they have taken new leases, or
-before a table has something new to send: until then items stay `syncing` that the backup saw on their way.
+(bq-sync can't tell them apart), and that a restore under running workers is noticed after they have taken new leases,
+or before a table has something new to send: until then items stay `syncing` that the backup saw on their way.
 """
 
 import time
