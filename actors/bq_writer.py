@@ -422,8 +422,12 @@ class BqWriter(PipelineActor):
         return self._opened
 
     def _still_ours(self, step: Step) -> None:
-        """Time has passed since the lease was demanded. Without a fence nothing else stops an attempt in its place."""
-        if self._at.is_fenced:
+        """Time has passed since the lease was demanded. Without a fence nothing else stops an attempt in its place.
+
+        With one it is the ledger that has to know the attempt: where a power cut may have undone what was begun, it
+        ended the lease too, and this worker may live on beside it.
+        """
+        if self._at.is_fenced and not self._limits.new_stream_seconds:
             step()
         else:
             self._write(lambda _: None, then=lambda _: step(), again=partial(self._still_ours, step), repeatable=True)

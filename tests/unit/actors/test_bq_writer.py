@@ -115,6 +115,15 @@ def test_a_new_stream_waits_until_its_row_is_on_the_disk() -> None:
     assert world.holds(1, 2)
 
 
+def test_a_new_stream_isnt_used_where_the_lease_was_lost_meanwhile() -> None:
+    # A power cut of the database alone may have undone what was begun; nobody would know of the stream.
+    world = World(WriterLimits(new_stream_seconds=2.0))
+    world.send(1)
+    world.ledger.take_away()
+    world.advance(2.0)
+    assert world.holds()
+
+
 def test_a_refused_batchs_offset_waits_until_the_refusal_is_on_the_disk() -> None:
     # Else a power cut could leave a ledger that takes other rows at this offset for the refused ones.
     world = World(WriterLimits(new_stream_seconds=2.0))
