@@ -129,6 +129,9 @@ class Process:
     # table_owner.Table
 
     def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
+        if lookup_first:
+            with self._ledger.transaction(lease) as tx:
+                tx.begin_lookups()  # before: of such a ledger recovery believes no counts
         appended = Recovery(
             lease,
             self._ledger,
@@ -139,8 +142,6 @@ class Process:
             LOOKUP_SETTLE_SECONDS,
         ).run()
         with self._ledger.transaction(lease) as tx:
-            if lookup_first:
-                tx.begin_lookups()
             return appended, tx.lookups()
 
     def start(self, start: Start, upstream: Recipient) -> MemoryPipeline:

@@ -21,9 +21,16 @@ REFUSED = "refused"  # a label that BigQuery doesn't take
 class Site:
     """`worker` is the youngest one; those before it are dead or frozen, unless `advance_all` lets them run."""
 
-    def __init__(self, *, batch_size: int = 2, mapping: TableMapping | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int = 2,
+        mapping: TableMapping | None = None,
+        bigquery: Callable[[MemoryDatabase], MemoryDestination] = lambda _: MemoryDestination(),
+    ) -> None:
         self.db = MemoryDatabase()
-        self.bigquery = MemoryDestination(lambda row: "label: no good" if _refused(row) else None)
+        self.bigquery = bigquery(self.db)
+        self.bigquery.refusal_of = lambda row: "label: no good" if _refused(row) else None
         self.scheduler = FakeScheduler(self.db.clock)
         self.surroundings = Surroundings()
         self.workers: list[Worker] = []

@@ -103,6 +103,7 @@ def test_commit_of_any_transaction_is_answered_with_an_error(happened: bool) -> 
         site.surroundings.commit_fails = Nth(number, happened)
         site.advance(5 * TWO_INTERVALS)
         site.check()
+        assert site.db.synced_rows == len(site.db.flags), "a batch is counted once"
 
 
 # a frozen owner

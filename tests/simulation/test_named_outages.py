@@ -7,8 +7,8 @@ import pytest
 from delivery.backoff import FIRST_SECONDS, LONGEST_SECONDS
 from delivery.errors import ErrorClass, Failure
 from delivery.ledger import ItemStatus
-from delivery.retry import PROBE_SECONDS
-from tests.fakes.destination import TIMEOUT, UNAVAILABLE
+from delivery.retry import PROBE_SECONDS, UNKNOWN_OUTCOMES
+from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered
 from tests.simulation.held import objects_held
 from tests.simulation.named import HOUR, Site
 
@@ -108,6 +108,20 @@ def test_the_first_success_after_an_outage_ends_the_backoff() -> None:
     site.pass_hours(1)
     first, second, *_ = (at for at, _ in site.surroundings.calls)
     assert second - first <= FIRST_SECONDS
+
+
+def test_a_recovery_now_and_then_leaves_nothing_behind_and_no_longer_delay() -> None:
+    site = BusySite()
+    held = []
+    for _ in range(16):
+        held += site.pass_hours(1)
+        site.bigquery.faults.extend([Answered(TIMEOUT)] * UNKNOWN_OUTCOMES)
+        site.produced += 1
+        site.db.add_rows(site.produced)
+        site.advance(2 * MINUTE)
+        assert not site.bigquery.faults
+        site.check()
+    assert_flat(held)
 
 
 @pytest.mark.parametrize("begins", ["before a read", "before a transaction", "before an append", "after an append"])

@@ -84,6 +84,16 @@ def test_two_items_of_one_key_with_payloads_and_no_row_are_committed_against_the
     at_each_point(make, lambda site: site.db.add_item(2, id=4, payload=payload("first")), ends, in_transactions=False)
 
 
+def test_the_first_of_two_items_of_one_key_goes_first_though_it_waits_for_its_row() -> None:
+    site = Site()
+    first, second = site.db.add_item(9), site.db.add_item(9, payload=payload("later"))
+    site.advance(TWO_INTERVALS)
+    assert site.bigquery.rows == []
+    site.db.add_rows(9)
+    checked(site)
+    assert [site.db.items[item].batch_id for item in (first, second)] == [1, None], "who sent it"
+
+
 def test_record_ids_that_mean_row_7_are_one_row() -> None:
     site = Site()
     site.db.add_rows(7)

@@ -1,12 +1,13 @@
 """Histories in which the database goes back in time: a dump restored under a running worker, or a power cut."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.destination import TIMEOUT, Answered
-from tests.simulation.named import Site, die, living, noted
+from tests.simulation.named import TWO_INTERVALS, Site, die, living, noted
 from tests.simulation.stepped import COMMIT
 
 SECOND = 1.0  # s: three batches are on their way at once
@@ -82,6 +83,24 @@ def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
             site.db.add_rows(100, 101)
             site.advance(AFTERWARDS)
             site.check()
+
+
+def test_an_older_dump_forgets_the_batch_that_was_just_sent_and_the_worker_dies_before_it_comes_to_the_next() -> None:
+    site = Site()
+    site.db.add_rows(1, 2)
+    site.advance(SECOND)
+    site.db.add_rows(*range(3, 11))  # for two more
+    dump = site.db.copy()  # the batch before is completed, so that its completion isn't missed
+
+    def restored() -> None:
+        site.restore(dump)
+        site.worker.points.on["after COMMIT"] = partial(die, site)
+
+    site.worker.points.on["after an append"] = restored
+    living(site, TWO_INTERVALS)
+    site.start_worker()
+    site.advance(TWO_INTERVALS)
+    site.check()
 
 
 def test_a_power_cut_costs_the_last_commits() -> None:

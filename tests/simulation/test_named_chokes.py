@@ -1,0 +1,79 @@
+"""Histories of rows that BigQuery chokes on: an error that says neither why, nor whether anything was written."""
+
+from delivery.errors import ErrorClass, Failure
+from delivery.ledger import ItemStatus
+from delivery.retry import PROBE_SECONDS
+from tests.fakes.destination import Answered, MemoryDestination, Request
+from tests.simulation.named import HOUR, REFUSED, Site
+
+INTERNAL = Failure(ErrorClass.UNKNOWN, "INTERNAL: something broke", definite=False)
+
+
+class Choking(MemoryDestination):
+    """Breaks at each request with a refused row in it. `writes`: which of these it writes all the same; 0: none."""
+
+    def __init__(self, writes: int = 0) -> None:
+        super().__init__()
+        self._writes = writes
+        self.choked = 0
+
+    def refused(self, request: Request) -> Failure | None:
+        if super().refused(request) is None:
+            return None
+        self.choked += 1
+        if request.stream is not None and self.choked == self._writes:
+            self.streams[request.stream].extend(request.rows)
+        return INTERNAL
+
+
+def choking_on(*rows: int, of: int, bigquery: Choking) -> Site:
+    site = Site(batch_size=4, bigquery=lambda _: bigquery)
+    site.db.add_rows(*range(of))
+    site.db.add_rows(*rows, label=REFUSED)
+    return site
+
+
+def test_rows_that_bigquery_chokes_on_fail_and_hold_up_no_others() -> None:
+    site = choking_on(3, 8, of=12, bigquery=Choking())
+    site.advance(HOUR / 2)
+    site.check_arrived(set(range(12)) - {3, 8})
+    site.advance(3 * HOUR)
+    site.check()
+
+
+def test_a_row_that_bigquery_chokes_on_is_not_guilty_before_others_got_through() -> None:
+    """It is the only one for hours: there is nobody to tell it from trouble of the service."""
+    site = choking_on(1, of=0, bigquery=Choking())
+    site.advance(4 * HOUR)
+    assert site.db.items == {}
+    site.db.add_rows(*range(2, 7))
+    site.advance(4 * HOUR)
+    site.check()
+
+
+def test_a_service_that_chokes_on_everything_fails_no_row_and_says_that_nothing_gets_through() -> None:
+    site = Site(batch_size=4)
+    site.db.add_rows(*range(8))
+    site.db.add_item(0)
+    site.bigquery.faults.extend([Answered(INTERNAL)] * 10_000)
+    states = set()
+    for _ in range(12):
+        site.advance(PROBE_SECONDS)
+        states.add(site.db.state)
+    assert ItemStatus.FAILED not in {item.status for item in site.db.items.values()}
+    assert "blocked" in states
+    site.bigquery.faults.clear()
+    site.advance(HOUR)
+    site.check()
+
+
+def test_one_of_a_rows_attempts_is_written_after_all_whichever_it_is() -> None:
+    """Recovery finds it, or BigQuery says that it is there: then it didn't fail."""
+    undisturbed = Choking()
+    choking_on(3, of=8, bigquery=undisturbed).advance(HOUR)
+    for written in range(1, undisturbed.choked + 1):
+        site = choking_on(3, of=8, bigquery=Choking(written))
+        site.advance(HOUR)
+        there = "det_3" in site.bigquery.ids
+        site.check_arrived(set(range(8)) if there else set(range(8)) - {3})
+        assert (ItemStatus.FAILED in {item.status for item in site.db.items.values()}) is not there
