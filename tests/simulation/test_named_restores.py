@@ -5,9 +5,10 @@ from functools import partial
 
 import pytest
 
+from delivery.destination import NoCount
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.destination import TIMEOUT, Answered
-from tests.simulation.named import TWO_INTERVALS, Site, die, living, noted
+from tests.simulation.named import REFUSED, TWO_INTERVALS, Site, at_the_point, die, living, noted
 from tests.simulation.stepped import COMMIT
 
 SECOND = 1.0  # s: three batches are on their way at once
@@ -60,7 +61,7 @@ class Restored:
 
 @pytest.mark.parametrize("lost_answers", [0, 1])
 def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> None:
-    for dump, restore in moments(every=1 + 2 * lost_answers):
+    for dump, restore in moments(every=2 + lost_answers):
         with noted(f"the dump of point {dump} was restored at point {restore}"):
             site = Restored(dump, restore, lost_answers=lost_answers).site
             site.advance(AFTERWARDS)
@@ -115,6 +116,33 @@ def test_a_power_cut_costs_the_last_commits() -> None:
                 history.site.advance(AFTERWARDS)
                 history.site.check()
     assert cuts > 20
+
+
+def test_a_power_cut_costs_a_batch_that_arrived_and_nobody_can_count_its_stream() -> None:
+    site = Site()
+    site.db.add_rows(1, 2)
+    site.advance(SECOND)
+    site.db.add_rows(3, 4)
+    dump = site.db.copy()
+    at_the_point(site, "after an append", die)
+    site.restore(dump)
+    site.bigquery.finalize_answers.append(NoCount())
+    site.start_worker()
+    site.advance(TWO_INTERVALS)
+    site.check()
+
+
+def test_an_operator_restored_a_dump_that_takes_a_refused_batch_for_one_on_its_way() -> None:
+    """Others were sent at its offset: their count says nothing of it."""
+    site = Site()
+    site.db.add_rows(1, label=REFUSED)
+    site.db.add_rows(2, 3)
+    dumps: list[MemoryDatabase] = []
+    at_the_point(site, "before an append", lambda site: dumps.append(site.db.copy()))
+    site.restore(dumps[0])
+    site.start_worker(lookup_first=True)
+    site.advance(TWO_INTERVALS)
+    site.check()
 
 
 def test_an_operator_who_restored_a_dump_while_nobody_worked_says_so() -> None:
