@@ -113,7 +113,7 @@ def test_the_first_success_after_an_outage_ends_the_backoff() -> None:
 def test_a_recovery_now_and_then_leaves_nothing_behind_and_no_longer_delay() -> None:
     site = BusySite()
     held = []
-    for _ in range(16):
+    for _ in range(10):
         held += site.pass_hours(1)
         site.bigquery.faults.extend([Answered(TIMEOUT)] * UNKNOWN_OUTCOMES)
         site.produced += 1

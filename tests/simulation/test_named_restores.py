@@ -107,7 +107,7 @@ def test_an_older_dump_forgets_the_batch_that_was_just_sent_and_the_worker_dies_
 def test_a_power_cut_costs_the_last_commits() -> None:
     """But not the row of the last stream: a new one waits until that is on the disk."""
     cuts = 0
-    for dump, cut in moments(every=2):
+    for dump, cut in moments(every=3):
         with noted(f"the power was cut at point {cut}, and everything since point {dump} forgotten"):
             history = Restored(dump, cut, kills=True)
             if not history.forgot_stream:
