@@ -99,7 +99,7 @@ class BqWriter(PipelineActor):
         self._trial: Trial | None = None  # of the batch whose piece is in hand
         self._attempts = Attempts()  # to send it
         self._opened: Position | None = None  # where this pipeline writes to, once that is known
-        self._completed: int | None = None  # the batch that was completed last
+        self._completed: set[int] = set()  # batches, since the ledger was asked for them last
         self._may_send_at = float("-inf")
         self._turn_seconds = 0.0  # for which the line is left to the attempt
         self._draining = False
@@ -113,7 +113,7 @@ class BqWriter(PipelineActor):
                 self._work.append(message)
                 self._next()
             case RowsSettled(batch=int() as batch):
-                self._completed = batch
+                self._completed.add(batch)
             case StreamOpened(answer):
                 self._stream_opened(answer)
             case LookedUp(answer):
@@ -183,6 +183,7 @@ class BqWriter(PipelineActor):
         found = hand.take(sorted(there))
 
         def entered(begun: Begun | None) -> None:
+            self._completed.clear()
             self._settled(found, range(len(found)) if begun is None else begun.left_out)
             if begun is not None:
                 self._log.info("rows were in BigQuery already", batch=begun.batch_id, rows=len(begun.outgoing))
@@ -190,7 +191,11 @@ class BqWriter(PipelineActor):
                 self._marker.tell(BatchAppended(begun.batch_id, _refs(begun.outgoing)))
             self._go_on_with(hand, without=there)
 
-        self._write(lambda tx: begin_found(tx, found), then=entered, again=lambda: self._enter_found(hand, there))
+        self._write(
+            lambda tx: begin_found(tx, found, self._completed),
+            then=entered,
+            again=lambda: self._enter_found(hand, there),
+        )
 
     # begin
 
@@ -220,6 +225,7 @@ class BqWriter(PipelineActor):
         )
 
     def _has_begun(self, hand: Outgoing, at: Position, begun: Begun | None) -> None:
+        self._completed.clear()
         if begun is None:
             self._settled(hand, range(len(hand)))
             self._done()

@@ -14,7 +14,7 @@ from delivery.old_rows import BatchToClean, ItemToClean
 from delivery.source import QueuedItem
 from delivery.triage import Item
 
-# The table's last batches stay whatever their age: the writer asks for the one that was completed last.
+# The table's last batches stay whatever their age: the writer asks for those that were completed since it began one.
 LAST_BATCHES = 10
 
 _ENDED = (BatchState.COMPLETED, BatchState.REFUSED, BatchState.RELEASED)

@@ -80,9 +80,9 @@ class SqlTransaction:
         query = select(batch.c.id).where(batch.c.id == batch_id, batch.c.stream_id == stream_id)
         return self._connection.scalar(query) is not None
 
-    def is_completed(self, batch_id: int) -> bool:
-        query = select(batch.c.state).where(batch.c.id == batch_id, batch.c.table_name == self._table)
-        return self._connection.scalar(query) == BatchState.COMPLETED
+    def are_completed(self, batch_ids: Collection[int]) -> bool:
+        query = select(func.count()).where(batch.c.id.in_(batch_ids), batch.c.table_name == self._table)
+        return self._connection.scalar(query.where(batch.c.state == BatchState.COMPLETED)) == len(batch_ids)
 
     def detach(self, batch_id: int) -> None:
         self._connection.execute(update(batch).where(batch.c.id == batch_id).values(stream_id=None, stream_offset=None))

@@ -1,6 +1,6 @@
 """Begin a batch before it is sent, and refuse it when BigQuery did: facts 2 and 3 of docs/exactly-once.md."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from delivery.ledger import BatchState, ItemStatus, Transaction
@@ -41,13 +41,13 @@ def begin(
     outgoing: Outgoing,
     stream: NewStream | KnownStream | None,
     offset: int | None,
-    completed: int | None = None,
+    completed: Collection[int] = (),
 ) -> Begun | None:
     """Write what is about to be sent. Rows whose item is no longer pending are left out: somebody else decided them.
 
     Args:
         stream: None, and no offset, where it is written without streams.
-        completed: the batch that was completed last, of those of which it was heard.
+        completed: the batches that were completed since it was asked last; the ledger must hold them so.
 
     Returns:
         None where no row is left; nothing was written then, the stream neither.
@@ -57,10 +57,7 @@ def begin(
     """
     if isinstance(stream, KnownStream) and not tx.has_batch(stream.last_batch, stream.id):
         raise DatabaseWentBackError("the ledger lacks the last batch of the stream: the database went back in time")
-    if completed is not None and not tx.is_completed(completed):
-        raise DatabaseWentBackError(
-            "the ledger takes a completed batch for an open one: the database went back in time"
-        )
+    _demand(tx, completed)
     kept, left_out = _still_wanted(tx, outgoing)
     if not len(kept):
         return None
@@ -71,8 +68,16 @@ def begin(
     return Begun(batch_id, KnownStream(stream_id, batch_id), kept, left_out)
 
 
-def begin_found(tx: Transaction, outgoing: Outgoing) -> Begun | None:
-    """Write rows that a look-up found in BigQuery as an appended batch, to be completed like any other."""
+def begin_found(tx: Transaction, outgoing: Outgoing, completed: Collection[int] = ()) -> Begun | None:
+    """Write rows that a look-up found in BigQuery as an appended batch, to be completed like any other.
+
+    Args:
+        completed: as for `begin`.
+
+    Raises:
+        DatabaseWentBackError: as by `begin`.
+    """
+    _demand(tx, completed)
     kept, left_out = _still_wanted(tx, outgoing)
     if not len(kept):
         return None
@@ -96,6 +101,13 @@ def refuse(tx: Transaction, batch_id: int, outgoing: Outgoing, guilty: Mapping[i
             tx.fail_row(outgoing.rows.rows[place].key, reason)
         else:
             tx.settle_items([item], ItemStatus.FAILED, reason)
+
+
+def _demand(tx: Transaction, completed: Collection[int]) -> None:
+    if completed and not tx.are_completed(completed):
+        raise DatabaseWentBackError(
+            "the ledger takes a completed batch for an open one: the database went back in time"
+        )
 
 
 def _still_wanted(tx: Transaction, outgoing: Outgoing) -> tuple[Outgoing, tuple[int, ...]]:

@@ -123,8 +123,8 @@ class Transaction(Protocol):
         """Whether the ledger holds this batch of this stream, in whatever state."""
         ...
 
-    def is_completed(self, batch_id: int) -> bool:
-        """Whether the ledger holds this batch of this table as completed."""
+    def are_completed(self, batch_ids: Collection[int]) -> bool:
+        """Whether the ledger holds each of these batches of this table as completed."""
         ...
 
     def detach(self, batch_id: int) -> None:

@@ -130,9 +130,10 @@ class MemoryTransaction:
         self._operate()
         return batch_id in self._db.batches and self._db.batches[batch_id].stream_id == stream_id
 
-    def is_completed(self, batch_id: int) -> bool:
+    def are_completed(self, batch_ids: Collection[int]) -> bool:
         self._operate()
-        return batch_id in self._db.batches and self._db.batches[batch_id].state is BatchState.COMPLETED
+        known = (self._db.batches.get(batch_id) for batch_id in batch_ids)
+        return all(batch is not None and batch.state is BatchState.COMPLETED for batch in known)
 
     def detach(self, batch_id: int) -> None:
         self._operate()

@@ -294,13 +294,14 @@ def test_an_owner_knows_whether_its_table_is_paused(world: World, paused: bool) 
         assert tx.is_paused() is paused
 
 
-def test_a_batch_is_completed_once_the_ledger_says_so(world: World) -> None:
+def test_batches_are_completed_once_the_ledger_says_so_of_each(world: World) -> None:
     with world.ledger.transaction(world.lease) as tx:
-        batch, open_batch = (tx.add_batch(BatchState.APPENDED, None, None, sent_rows(key)) for key in (1, 2))
-        tx.set_state(batch, BatchState.COMPLETED, was=BatchState.APPENDED)
-        assert tx.is_completed(batch)
-        assert not tx.is_completed(open_batch)
-        assert not tx.is_completed(open_batch + 1)
+        done, too, still = (tx.add_batch(BatchState.APPENDED, None, None, sent_rows(key)) for key in (1, 2, 3))
+        for batch in (done, too):
+            tx.set_state(batch, BatchState.COMPLETED, was=BatchState.APPENDED)
+        assert tx.are_completed({done, too})
+        assert not tx.are_completed({done, still})
+        assert not tx.are_completed({done, still + 1})
 
 
 def test_a_stream_knows_its_batches_in_whatever_state(world: World) -> None:

@@ -73,7 +73,6 @@ def test_an_older_dump_is_restored_under_a_running_worker(lost_answers: int) -> 
             site.check()
 
 
-@pytest.mark.xfail(strict=True, reason="of two batches that are completed before the next is begun one is asked for")
 def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
     for dump, restore in moments():
         if restore - dump > 4:

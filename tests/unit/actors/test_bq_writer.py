@@ -349,6 +349,31 @@ def test_a_database_that_has_forgotten_a_completion_is_noticed_before_anything_i
     assert world.bigquery.ids == ["det_1"]
 
 
+def test_each_completion_since_the_last_begin_is_asked_for() -> None:
+    world = World()
+    world.send(1)
+    world.send(2)
+    forgotten, kept = world.db.batches
+    world.tell(RowsSettled((RowRef(1),), sent=1, batch=forgotten))
+    world.complete(kept)
+    world.send(3)
+    assert len(world.upstream.take(RecoveryNeeded)) == 1
+    assert world.db.lookups.first
+    assert world.bigquery.ids == ["det_1", "det_2"]
+
+
+def test_a_completion_is_asked_for_once() -> None:
+    """Batches are deleted in the end; only the last are sure to stay."""
+    world = World()
+    world.send(1)
+    (batch,) = world.db.batches
+    world.complete(batch)
+    world.send(2)
+    del world.db.batches[batch]
+    world.send(3)
+    assert world.holds(1, 2, 3)
+
+
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_trouble_with_the_stream_touches_no_item(attempt: int) -> None:
     world = World()

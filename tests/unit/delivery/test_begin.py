@@ -62,7 +62,14 @@ def test_nothing_is_begun_on_a_stream_whose_last_batch_the_ledger_lacks(db: Memo
 def test_nothing_is_begun_while_the_ledger_has_forgotten_that_a_batch_was_completed(db: MemoryDatabase) -> None:
     first = begun(db, outgoing(1))  # as it stands in the backup that was restored
     with pytest.raises(DatabaseWentBackError):
-        commit(db, lambda tx: begin(tx, outgoing(1), NewStream("t"), 0, completed=first.batch_id))
+        commit(db, lambda tx: begin(tx, outgoing(1), NewStream("t"), 0, completed={first.batch_id}))
+    assert list(db.batches) == [first.batch_id]
+
+
+def test_what_a_look_up_found_isnt_written_either_while_it_has(db: MemoryDatabase) -> None:
+    first = begun(db, outgoing(1))
+    with pytest.raises(DatabaseWentBackError):
+        commit(db, lambda tx: begin_found(tx, outgoing(1), completed={first.batch_id}))
     assert list(db.batches) == [first.batch_id]
 
 
