@@ -26,6 +26,7 @@ from actors.messages import (
     RetryNow,
     RowsDecided,
     RowsSettled,
+    StreamMade,
     StreamOpened,
     WriterReady,
 )
@@ -214,6 +215,8 @@ class BqWriter(PipelineActor):
             self._call_failed(answer.failure, again=lambda: self._ready(hand))
             return
         self._retries.succeeded(self._backoff)
+        if answer is not None:
+            self.upstream.tell(StreamMade(answer))
         self._opened = Position(None if answer is None else NewStream(answer))
         self._begin(hand, self._opened)
 

@@ -143,6 +143,13 @@ class RowsSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamMade:
+    """There is a stream of this name since now; for TableOwner, who outlives it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriterReady:
     """The writer is done with a batch."""
 

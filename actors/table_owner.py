@@ -33,6 +33,7 @@ from actors.messages import (
     RunRetention,
     StateChanged,
     Stop,
+    StreamMade,
     TableState,
     WriterReady,
 )
@@ -154,6 +155,8 @@ class TableOwner(SupervisedActor):
                     pipeline.poller.tell(RowsSettled(failed))
             case WriterReady() | AppendMeasured() | QuotaExceeded():
                 pipeline.batcher.tell(message)
+            case StreamMade(name):
+                self._doubts.streams.add(name)
             case StateChanged(state, reason, actor):
                 self._note.note_actor(self._lease, actor, reason if state is TableState.WAITING else None)
             case LookupPassDone():

@@ -40,9 +40,8 @@ class SqlTransaction:
         return self._inserted(insert(stream).values(table_name=self._table, name=name))
 
     def open_streams(self) -> Sequence[Stream]:
-        age = func.timestampdiff(literal_column("MICROSECOND"), stream.c.created_at, _NOW) / 1e6
-        query = select(stream.c.id, stream.c.name, age).where(stream.c.table_name == self._table, ~stream.c.final)
-        return [Stream(row[0], row[1], float(row[2])) for row in self._connection.execute(query.order_by(stream.c.id))]
+        query = select(stream.c.id, stream.c.name).where(stream.c.table_name == self._table, ~stream.c.final)
+        return [Stream(*row) for row in self._connection.execute(query.order_by(stream.c.id))]
 
     def close_stream(self, stream_id: int, row_count: int | None) -> None:
         self._connection.execute(update(stream).where(stream.c.id == stream_id).values(final=True, row_count=row_count))

@@ -64,7 +64,6 @@ class Stream:
 
     id: int
     name: str
-    age_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

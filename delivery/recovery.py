@@ -42,7 +42,7 @@ class Recovery:
     """What recovery works with, for one table.
 
     `doubts`: of this table and process.
-    `stream_settle_seconds`: how old a stream has to be before the service's "no such stream" is believed.
+    `stream_settle_seconds`: for how long a stream has to be known before the service's "no such stream" is believed.
     `lookup_settle_seconds`: how long a batch without a stream has to be doubted before "not there" is believed: such a
     batch has no fence, and BigQuery may still be taking in the last request for it.
     `decided`: is told of each batch, once that is committed: its state and how many rows.
@@ -69,12 +69,13 @@ class Recovery:
         """
         with self.ledger.transaction(self.lease) as tx:
             streams = tx.open_streams()
+        self.doubts.streams.are([stream.name for stream in streams])
         for stream in streams:
             self._close(stream)
         self._adopt_orphans()
         with self.ledger.transaction(self.lease) as tx:
             in_doubt = tx.batches(BatchState.BEGUN)
-        self.doubts.are([batch.id for batch in in_doubt])
+        self.doubts.batches.are([batch.id for batch in in_doubt])
         early = [unsettled for batch in in_doubt if (unsettled := self._look_up(batch)) is not None]
         if early:
             raise _unsettled(early)
@@ -100,15 +101,15 @@ class Recovery:
             self.decided(state, rows)
 
     def _count(self, stream: Stream) -> int | None:
+        age = self.doubts.streams.age(stream.name)  # before it is asked: the answer may be as old as the question
         match self.destination.finalize(stream.name):
             case Count(rows):
                 return rows
             case NoCount():
                 return None
             case Missing():
-                # By a clock that somebody may have set back: a stream of the future would be young for years.
-                if abs(stream.age_seconds) < self.stream_settle_seconds:
-                    raise _young(stream, self.stream_settle_seconds)
+                if age < self.stream_settle_seconds:
+                    raise _young(stream, self.stream_settle_seconds - age)
                 return None
             case Failure() as failure:
                 raise DestinationError(failure)
@@ -116,7 +117,8 @@ class Recovery:
     def _look_up(self, batch: Batch) -> "_Unsettled | None":
         """Decide the batch by what is there, or say how long that has to wait."""
         # Read before the look-up: its answer may be as old as the question.
-        settles_in = 0.0 if batch.stream_id is not None else self.lookup_settle_seconds - self.doubts.age(batch.id)
+        age = self.doubts.batches.age(batch.id)
+        settles_in = 0.0 if batch.stream_id is not None else self.lookup_settle_seconds - age
         there = self.destination.look_up(batch.rows)
         missing = len(batch.rows) - len(there)
         if missing and settles_in > 0:
@@ -195,9 +197,9 @@ def _unsettled(early: Sequence[_Unsettled]) -> TooEarly:
     )
 
 
-def _young(stream: Stream, settle_seconds: float) -> TooEarly:
+def _young(stream: Stream, seconds: float) -> TooEarly:
     return TooEarly(
-        f"BigQuery doesn't know the stream {stream.name} yet; it is believed to be gone "
-        f"{settle_seconds:.0f} s after it was made (now {stream.age_seconds:.0f} s)",
-        settle_seconds - stream.age_seconds,
+        f"BigQuery doesn't know the stream {stream.name}, and may not know it yet; "
+        f"it is believed to be gone in {seconds:.0f} s",
+        seconds,
     )

@@ -45,7 +45,6 @@ class StoredStream:
 
     id: int
     name: str
-    created_at: float
     final: bool = False
     row_count: int | None = None
 

@@ -83,13 +83,12 @@ class MemoryTransaction:
     def add_stream(self, name: str) -> int:
         self._operate()
         id_ = next_id(self._db.streams)
-        self._db.streams[id_] = StoredStream(id_, name, self._db.clock.time())
+        self._db.streams[id_] = StoredStream(id_, name)
         return id_
 
     def open_streams(self) -> Sequence[Stream]:
         self._operate()
-        now = self._db.clock.time()
-        return [Stream(s.id, s.name, now - s.created_at) for s in self._db.streams.values() if not s.final]
+        return [Stream(s.id, s.name) for s in self._db.streams.values() if not s.final]
 
     def close_stream(self, stream_id: int, row_count: int | None) -> None:
         self._operate()

@@ -229,7 +229,7 @@ class SqlWorld:
                     batch.id, BatchState(batch.state), batch.stream_id, batch.stream_offset, unpack(batch.sent_rows)
                 )
             for stream in connection.execute(select(schema.stream).order_by(schema.stream.c.id)):
-                db.streams[stream.id] = StoredStream(stream.id, stream.name, 0.0, stream.final, stream.row_count)
+                db.streams[stream.id] = StoredStream(stream.id, stream.name, stream.final, stream.row_count)
             for command in connection.execute(select(schema.command)):
                 db.commands[command.id] = command.state
             state = connection.execute(select(schema.table)).one()

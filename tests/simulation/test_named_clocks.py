@@ -3,7 +3,8 @@
 import pytest
 
 from delivery.backoff import FIRST_SECONDS
-from tests.fakes.destination import UNAVAILABLE
+from delivery.destination import Missing
+from tests.fakes.destination import UNAVAILABLE, Delayed
 from tests.simulation.named import (
     HOUR,
     TWO_INTERVALS,
@@ -56,6 +57,22 @@ def test_the_clock_is_set_after_a_stream_was_made_that_is_collected(jump: float)
     site.bigquery.vanish("stream-0")
     set_clock(site, jump)
     site.start_worker()
+    site.advance(HOUR)
+    site.check()
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_the_clock_is_set_while_bigquery_doesnt_know_a_new_stream_that_is_appended_to(
+    jump: float,
+) -> None:
+    site = a_single_batch()
+    site.bigquery.faults.append(Delayed())
+    at_the_point(site, "after an append", die)
+    set_clock(site, jump)
+    site.bigquery.finalize_answers.append(Missing())
+    site.start_worker()
+    site.advance(2)
+    site.bigquery.arrive()
     site.advance(HOUR)
     site.check()
 

@@ -41,7 +41,17 @@ def test_a_stream_was_collected_while_nobody_worked(point: str) -> None:
     at_the_point(site, point, die)
     site.bigquery.vanish("stream-0")
     site.db.clock.now += 100 * HOUR
-    site.kill_and_replace()
+    site.start_worker()
+    site.advance(HOUR)  # the new worker can't know how old the stream is
+    site.check()
+
+
+def test_a_stream_is_collected_that_its_worker_hasnt_used_for_long() -> None:
+    site = a_single_batch()
+    site.advance(100 * HOUR)
+    site.bigquery.vanish("stream-0")
+    site.db.add_rows(3, 4)
+    site.advance(TWO_INTERVALS)  # it knows the stream for long, and believes at once that it is gone
     site.check()
 
 

@@ -22,6 +22,7 @@ from actors.messages import (
     RunRetention,
     StateChanged,
     Stop,
+    StreamMade,
     TableState,
     WriterReady,
 )
@@ -105,15 +106,26 @@ def test_doubts_outlive_leases_and_end_where_another_worker_owns_the_table() -> 
     early = TooEarly("rows may still arrive", seconds=20.0)
     world.table.recoveries = [early, early, early]
     world.start()
-    world.table.doubts[-1].are([7])
+    world.table.doubts[-1].batches.are([7])
     world.advance(20)
-    assert world.table.doubts[-1].age(7) == 20
+    assert world.table.doubts[-1].batches.age(7) == 20
     world.lock_is_free = False
     world.advance(20)
     world.lock_is_free = True
     world.advance(STANDBY_SECONDS)
-    world.table.doubts[-1].are([7])
-    assert world.table.doubts[-1].age(7) == 0
+    world.table.doubts[-1].batches.are([7])
+    assert world.table.doubts[-1].batches.age(7) == 0
+
+
+def test_a_stream_is_known_from_the_moment_it_was_made() -> None:
+    world = World().start()
+    world.from_pipeline(StreamMade("s"))
+    world.advance(20)
+    world.from_pipeline(RecoveryNeeded("no such stream"))
+    world.advance(20)
+    doubts = world.table.doubts[-1]
+    doubts.streams.are(["s"])
+    assert doubts.streams.age("s") == 40
 
 
 def test_a_database_that_is_down_is_waited_for() -> None:

@@ -35,9 +35,12 @@ class World:
         self.doubts = Doubts(self.db.clock.monotonic)
         self.lookup_settle_seconds = 0.0
 
-    def stream(self, *rows: Key, age_seconds: float = 3600.0) -> None:
-        """The stream, with these rows in it."""
-        self.db.streams[1] = StoredStream(1, "s", self.db.clock.now - age_seconds)
+    def stream(self, *rows: Key, known: bool = True) -> None:
+        """The stream, with these rows in it; `known`: to this process, for long."""
+        self.db.streams[1] = StoredStream(1, "s")
+        if known:
+            self.doubts.streams.add("s")
+            self.db.clock.now += SETTLE_SECONDS
         self.bigquery.hold(sent_rows(*rows), "s")
 
     def batch(self, state: BatchState, offset: int | None, *rows: Key, stream_id: int | None = 1) -> int:
@@ -181,10 +184,16 @@ def test_a_count_that_isnt_believed_starts_look_ups_for_all(world: World) -> Non
     assert world.db.lookups.first
 
 
-def test_a_young_stream_that_bigquery_doesnt_know_yet_is_asked_for_again(world: World) -> None:
-    world.stream(1, age_seconds=SETTLE_SECONDS - 1)
+@pytest.mark.parametrize("jump", [-1e9, 0.0, 1e9])
+def test_a_stream_that_may_be_young_is_asked_for_again_whatever_the_time_is(world: World, jump: float) -> None:
+    world.stream(1, known=False)
     batch = world.batch(BEGUN, 0, 1)
     world.bigquery.vanish("s")
+    world.db.clock.set_by = jump
+    with pytest.raises(TooEarly) as early:
+        world.recover()
+    assert early.value.seconds == SETTLE_SECONDS
+    world.db.clock.now += SETTLE_SECONDS - 1
     with pytest.raises(TooEarly) as early:
         world.recover()
     assert early.value.seconds == 1
