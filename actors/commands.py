@@ -50,19 +50,21 @@ class _Taken:
 class TakenCommands:
     """The commands that one table's owner took, each until its result is written down.
 
-    `sent`, wherever it is asked for: how many rows the owner has sent by now.
+    Attributes:
+        sent: how many rows this process has sent; its owner counts.
     """
 
     def __init__(self, table: str, ledger: Ledger) -> None:
         self._ledger = ledger
         self._taken: dict[int, _Taken] = {}
+        self.sent = 0
         self._log = structlog.get_logger(__name__).bind(table=table)
 
     @property
     def orders(self) -> tuple[Order, ...]:
         return tuple(taken.order for taken in self._taken.values())
 
-    def take(self, lease: Lease, order: Order, sent: int) -> bool:
+    def take(self, lease: Lease, order: Order) -> bool:
         """Make the command ours; False where it was withdrawn meanwhile, is ours already, or couldn't be taken now."""
         command_id = order.command_id
         if command_id in self._taken:
@@ -75,10 +77,10 @@ class TakenCommands:
             self._log.warning("could not take a command", command=command_id, reason=str(error))
             if isinstance(error, LeaseLost) or not error.outcome_unknown:
                 return False
-        self._taken[command_id] = _Taken(order, sent)
+        self._taken[command_id] = _Taken(order, self.sent)
         return True
 
-    def adopt(self, lease: Lease, sent: int) -> None:
+    def adopt(self, lease: Lease) -> None:
         """Take on what another owner, or we before, took and didn't finish; only rows sent from now on are counted.
 
         Raises:
@@ -86,11 +88,11 @@ class TakenCommands:
         """
         with self._ledger.transaction(lease) as tx:
             for command in tx.taken_commands():
-                self._taken.setdefault(command.id, _Taken(order_of(command), sent))
+                self._taken.setdefault(command.id, _Taken(order_of(command), self.sent))
 
-    def sent_since(self, command_id: int, sent: int) -> int:
+    def sent_since(self, command_id: int) -> int:
         """How many rows were sent since it was taken."""
-        return sent - self._taken[command_id].sent_before
+        return self.sent - self._taken[command_id].sent_before
 
     def finish(self, lease: Lease, command_id: int, result: Mapping[str, object]) -> bool:
         """Write its result down; False where that has to be tried again."""

@@ -41,10 +41,11 @@ from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
 from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
 from actors.set_aside import SetAside
 from actors.state_note import StateNote
+from actors.tenure import Tenure
 from delivery.backoff import Backoff
 from delivery.doubts import Doubts
 from delivery.errors import DestinationError, ErrorClass, LeaseLost, LedgerError
-from delivery.lease import Lease, new_token
+from delivery.lease import Lease
 from delivery.ledger import Batch, Ledger, Lookups
 from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
@@ -88,20 +89,16 @@ class TableOwner(SupervisedActor):
         # Nobody is above this actor, and its process holds the lock: the process ends, so that another can take it.
         super().__init__(lambda _, error: give_up(f"{table}: its owner failed ({_kind(error)}): see the log"), table)
         self._table = table
-        self._locks = locks
-        self._grant = grant
         self._ledger = ledger
         self._open_table = open_table
         self._scheduler = scheduler
         self._clock = clock
         self._give_up = give_up
         self._stopped = stopped
-        self._lookup_first = lookup_first
         self._backoff = backoff or Backoff()
         self._database_backoff = database_backoff or Backoff.for_database()
         self._measures = measures or NotMeasured()
-        self._lease: Lease | None = None
-        self._lost_connection: int | None = None  # whose lock we held when the lease was found to be gone
+        self._tenure = Tenure(table, locks, grant, ledger, lookup_first=lookup_first)
         self._opened: Table | None = None
         self._pipeline: Pipeline | None = None
         self._generation = 0
@@ -113,10 +110,13 @@ class TableOwner(SupervisedActor):
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
-        self._sent = 0  # rows, by this process
         self._paused = False  # nothing is begun, although the lease is ours; a pipeline may still finish
         self._stopping = False
         self._log = structlog.get_logger(__name__).bind(table=table)
+
+    @property
+    def _lease(self) -> Lease | None:
+        return self._tenure.lease
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -143,7 +143,7 @@ class TableOwner(SupervisedActor):
     def _from_pipeline(self, pipeline: Pipeline, message: object) -> None:
         match message:
             case RowsSettled(sent=sent):
-                self._sent += sent
+                self._commands.sent += sent
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
@@ -191,25 +191,18 @@ class TableOwner(SupervisedActor):
     def _try_to_work(self) -> None:
         self._attempt += 1  # a delay that is still running is void
         try:
-            if (connection_id := self._locks.take(self._table)) is None:
+            if (lease := self._tenure.take()) is None:
                 self._note_standby()
                 self._later(STANDBY_SECONDS)
                 return
-            if connection_id == self._lost_connection or self._was_restored(connection_id):
-                # The lock was ours all the time, so no other owner can have changed the token: a backup was restored.
-                self._log.warning("the lease changed under our lock: every waiting row is looked up before it is sent")
-                self._lookup_first = True
-            lease = Lease(self._table, new_token(), connection_id)
-            self._grant(lease)  # every transaction under an older one is refused from here on
-            self._lease = lease
-            self._commands.adopt(lease, self._sent)
-            if self._is_paused(lease):
+            self._commands.adopt(lease)
+            if self._tenure.is_paused(lease):
                 self._rest()
                 return
             self._note.note(lease, TableState.RECOVERING)
             self._opened = self._open_table()
-            appended, lookups = self._opened.recover(lease, self._lookup_first, self._doubts)
-            self._lookup_first, self._lost_connection = False, None
+            appended, lookups = self._opened.recover(lease, self._tenure.lookup_first, self._doubts)
+            self._tenure.recovered()
             self._start(self._opened, lease, appended, lookups)
         except TableBlockedError as blocked:
             self._wait(TableState.BLOCKED, str(blocked), PROBE_SECONDS)
@@ -246,16 +239,6 @@ class TableOwner(SupervisedActor):
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
 
-    def _was_restored(self, connection_id: int) -> bool:
-        """Whether the lease that was ours until now is gone. Nobody may have said so: the pipeline ended otherwise."""
-        if self._lease is None or self._lease.connection_id != connection_id:
-            return False
-        try:
-            with self._ledger.transaction(self._lease):
-                return False
-        except LeaseLost:
-            return True
-
     def _leave_aside(self, lease: Lease, reason: str) -> None:
         rows = len(self._aside.cases)
         self._log.warning("rows are left aside for now", rows=rows, reason=reason)
@@ -265,10 +248,6 @@ class TableOwner(SupervisedActor):
     def _hear_again(self, pipeline: Pipeline) -> None:
         self._note.note_actor(self._lease, "TableOwner", None)
         pipeline.poller.tell(RowsSettled(tuple(RowRef(case.row.key) for case in self._aside.cases)))
-
-    def _is_paused(self, lease: Lease) -> bool:
-        with self._ledger.transaction(lease) as tx:
-            return tx.is_paused()
 
     # and back
 
@@ -296,15 +275,14 @@ class TableOwner(SupervisedActor):
         self._later(seconds)
 
     def _lease_lost(self, reason: str) -> None:
-        """The database knows our lease no longer. If our lock is still there, a backup was restored under it."""
-        self._lost_connection = self._lease.connection_id if self._lease is not None else None
+        self._tenure.lose()
         self._stand_by(reason)
 
     def _stand_by(self, reason: str) -> None:
         """Whoever took the table over has it now; it is never just taken back."""
         self._log.warning("standing by", reason=reason)
         self._drop_pipeline()
-        self._lease = None
+        self._tenure.leave()
         self._paused = False
         self._commands.leave()
         self._later(STANDBY_SECONDS)
@@ -315,7 +293,7 @@ class TableOwner(SupervisedActor):
         if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
             self._note.stands_by()
-        self._lease = None
+        self._tenure.leave()
         self._paused = False
 
     def _child_failed(self, actor: str, error: BaseException) -> None:
@@ -346,7 +324,7 @@ class TableOwner(SupervisedActor):
     # what an operator asks for
 
     def _take(self, order: Order) -> None:
-        if self._lease is None or self._stopping or not self._commands.take(self._lease, order, self._sent):
+        if self._lease is None or self._stopping or not self._commands.take(self._lease, order):
             return  # its owner takes it, or nobody does and it is withdrawn
         if self._pipeline is None:
             self._rest() if self._paused else self._try_to_work()
@@ -365,7 +343,7 @@ class TableOwner(SupervisedActor):
                 pipeline.retention.tell(order)
 
     def _flushed(self, pipeline: Pipeline, command_id: int) -> None:
-        if not self._finish(command_id, {"flushedCount": self._commands.sent_since(command_id, self._sent)}):
+        if not self._finish(command_id, {"flushedCount": self._commands.sent_since(command_id)}):
             pipeline.poller.tell(Flush(command_id))  # it comes through again
 
     def _retention_done(self, done: RetentionDone) -> None:
@@ -402,12 +380,12 @@ class TableOwner(SupervisedActor):
     def _result_while_paused(self, order: Order) -> Mapping[str, object]:
         if isinstance(order, RunRetention):
             return {"error": "the table is paused: resume it first", "paused": True}
-        return {"flushedCount": self._commands.sent_since(order.command_id, self._sent), "paused": True}
+        return {"flushedCount": self._commands.sent_since(order.command_id), "paused": True}
 
     def _resume(self, lease: Lease) -> None:
         """Asked under the lease, which may be gone, and since what was told may be older than the pause."""
         try:
-            if self._is_paused(lease):
+            if self._tenure.is_paused(lease):
                 return
         except LedgerError as error:
             self._log.warning("could not resume", reason=str(error))  # it is told again
@@ -434,9 +412,7 @@ class TableOwner(SupervisedActor):
     def _end(self) -> None:
         self._drop_pipeline()
         self._note.note_stopped(self._lease)
-        if self._lease is not None:
-            self._lease = None
-            self._locks.release(self._table)
+        self._tenure.end()
         self._stopped()
 
 
