@@ -1,4 +1,4 @@
-"""A table's lease as its owner has it, taken with the lock or found to be gone: facts 1 and 8 of docs/exactly-once.md."""
+"""A table's lease as its owner has it, taken with the lock or found gone: facts 1 and 8 of docs/exactly-once.md."""
 
 from collections.abc import Callable
 
