@@ -7,6 +7,9 @@ event loop too, one after another; the threads only wait for requests, and there
 
 It also counts rows into a stream before it inserts them. Here an insert that fails is taken from the count again, since
 BigQuery's appends are atomic.
+
+And at every write it keeps a copy of the whole table, for queries of the past that nobody here asks: within an hour of
+small batches these fill a disk. Here it keeps none.
 """
 
 import asyncio
@@ -17,8 +20,10 @@ from typing import Any
 
 import grpc.aio
 from bqemulator.cli import main
+from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import write_servicer
 from bqemulator.streaming.write_stream import WriteStream
+from bqemulator.versioning.snapshots import SnapshotManager
 
 # One for each open AppendRows; that of a client killed in the middle of one is never given back.
 THREADS = 500
@@ -52,7 +57,13 @@ class OneAtATime(write_servicer.BigQueryWriteHandler):
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
 
 
+def keep_no_copy(snapshots: SnapshotManager, project_id: str, dataset_id: str, table_id: str) -> None:
+    """Tell that the table changed; in place of SnapshotManager.record_change."""
+    snapshots._events.publish(TableDataChanged(project_id, dataset_id, table_id))
+
+
 if __name__ == "__main__":
+    SnapshotManager.record_change = keep_no_copy  # type: ignore[method-assign,assignment]  # each write path calls it
     grpc.aio.server = partial(grpc.aio.server, ThreadPoolExecutor(THREADS))
     write_servicer.BigQueryWriteHandler = OneAtATime  # type: ignore[misc,assignment]  # where its server takes it from
     main()
