@@ -292,8 +292,12 @@ class BqWriter(PipelineActor):
                 reason = next(iter(guilty.values()))
                 self._log.warning("rows refused", batch=begun.batch_id, rows=len(guilty), reason=reason)
                 self._reject(begun, guilty)
-            case Hold(reason, probe_after):
-                self._hold(begun, RecoveryNeeded(reason, blocked=True, probe_after=probe_after, batch=begun.batch_id))
+            case Hold(reason, alone, seconds):
+                accused = _refs(begun.outgoing)[0] if alone else None
+                needed = RecoveryNeeded(
+                    reason, blocked=True, probe_after=seconds, batch=begun.batch_id, accused=accused
+                )
+                self._hold(begun, needed)
             case Recover(reason, smaller, alone):
                 next_rows = max(1, rows // 2) if smaller else None
                 accused = _refs(begun.outgoing)[0] if alone else None

@@ -135,11 +135,15 @@ class AppendDone:
 
 @dataclass(frozen=True, slots=True)
 class RowsSettled:
-    """These rows are done with, whatever became of them; `sent` of them were sent, and `batch` is completed."""
+    """These rows are done with, whatever became of them; `sent` of them were sent, and `batch` is completed.
+
+    `arrived`: it is this pipeline that sent them.
+    """
 
     rows: tuple[RowRef, ...]
     sent: int = 0
     batch: int | None = None
+    arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class SyncMarker(PipelineActor):
                 how = {} if arrival is None else asdict(arrival)
                 self._log.info("batch completed", batch=batch_id, rows=len(rows), **how)
                 self._measures.rows_settled(None, len(rows))
-                self.upstream.tell(RowsSettled(rows, sent=len(rows), batch=batch_id))
+                self.upstream.tell(RowsSettled(rows, len(rows), batch_id, arrived=arrival is not None))
             case RowsDecided(rows, outcome, reason):
                 if reason is not None:
                     self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), reason=reason)

@@ -49,7 +49,7 @@ from delivery.lease import Lease
 from delivery.ledger import Batch, Ledger, Lookups
 from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
-from delivery.settle import Outcome, RowRef
+from delivery.settle import Outcome
 from delivery.source import SourceError
 
 STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
@@ -106,7 +106,7 @@ class TableOwner(SupervisedActor):
         self._failed_attempts = 0  # to work, since rows were sent last
         self._next_rows: int | None = None
         self._doubts = Doubts(clock.monotonic)
-        self._aside = SetAside()
+        self._aside = SetAside(clock.monotonic)
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
@@ -147,7 +147,7 @@ class TableOwner(SupervisedActor):
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
-                    self._aside.got_through([row.key for row in message.rows])
+                self._aside.settled([row.key for row in message.rows], arrived=message.arrived)
                 self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
@@ -171,7 +171,7 @@ class TableOwner(SupervisedActor):
                 self._hear_again(pipeline)
             case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused):
                 if accused is not None:
-                    blocked = self._aside.accuse(accused, reason)
+                    blocked = self._aside.accuse(accused, reason, refused=blocked)
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
@@ -225,6 +225,7 @@ class TableOwner(SupervisedActor):
         self._database_backoff.reset()
         self._generation += 1
         guilty = self._aside.take_guilty({key for batch in appended for key in batch.rows.keys})
+        self._aside.hear()
         aside = tuple(case.row.key for case in guilty + self._aside.cases if case.row.key is not None)
         start = Start(lease, appended, lookups, self._next_rows, aside)
         self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
@@ -234,20 +235,22 @@ class TableOwner(SupervisedActor):
         for case in guilty:
             reason = f"others got through without it: {case.reason}"
             self._pipeline.marker.tell(RowsDecided((case.row,), Outcome.FAILED, reason))
-        if self._aside.cases:
-            self._leave_aside(lease, self._aside.cases[0].reason)
+        self._leave_aside()
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
 
-    def _leave_aside(self, lease: Lease, reason: str) -> None:
-        rows = len(self._aside.cases)
+    def _leave_aside(self) -> None:
+        if not self._aside.cases:
+            self._note.note_actor(self._lease, "TableOwner", None)
+            return
+        rows, reason = len(self._aside.cases), self._aside.cases[0].reason
         self._log.warning("rows are left aside for now", rows=rows, reason=reason)
-        self._note.note_actor(lease, "TableOwner", f"{rows} rows are left aside for now: {reason}")
-        self._scheduler.after(PROBE_SECONDS, self.actor_ref, FromPipeline(self._generation, HearAgain()))
+        self._note.note_actor(self._lease, "TableOwner", f"{rows} rows are left aside for now: {reason}")
+        self._scheduler.after(self._aside.next_in, self.actor_ref, FromPipeline(self._generation, HearAgain()))
 
     def _hear_again(self, pipeline: Pipeline) -> None:
-        self._note.note_actor(self._lease, "TableOwner", None)
-        pipeline.poller.tell(RowsSettled(tuple(RowRef(case.row.key) for case in self._aside.cases)))
+        pipeline.poller.tell(RowsSettled(self._aside.hear()))
+        self._leave_aside()
 
     # and back
 
@@ -289,7 +292,7 @@ class TableOwner(SupervisedActor):
 
     def _note_standby(self) -> None:
         self._doubts.end()
-        self._aside = SetAside()
+        self._aside = SetAside(self._clock.monotonic)
         if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
             self._note.stands_by()

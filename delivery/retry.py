@@ -41,9 +41,13 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing gets through until somebody acts: take the batch back and try again after a while."""
+    """Nothing gets through until somebody acts: take the batch back and try again after a while.
+
+    `alone`: the batch is a single row, and may be itself the reason.
+    """
 
     reason: str
+    alone: bool = False
     probe_after: float = PROBE_SECONDS
 
 
@@ -99,13 +103,15 @@ def decide(
             return Recover(failure.reason)
         case ErrorClass.BAD_ROW:
             # After an attempt of unknown outcome even a refusal proves nothing: that attempt may still be on its way.
-            return _without_bad_rows(failure, rows) if all_refused else Recover(failure.reason)
+            if all_refused:
+                return _without_bad_rows(failure, rows)
+            return Recover(failure.reason, smaller=not failure.definite)
         case ErrorClass.BLOCKED:
             return Hold(failure.reason)
         case _ if not all_refused and not fenced:
             return _undecided(failure, rows)
         case ErrorClass.UNKNOWN if all_refused and (on_trial or used_up):
-            return TakeApart(failure.reason)
+            return TakeApart(failure.reason) if on_trial or rows > 1 else Hold(failure.reason, alone=True)
         case ErrorClass.UNKNOWN if used_up:
             return _undecided(failure, rows)
         case _ if attempts.unknown >= UNKNOWN_OUTCOMES:

@@ -1,5 +1,7 @@
 """Histories of rows that BigQuery chokes on: an error that says neither why, nor whether anything was written."""
 
+import pytest
+
 from delivery.errors import ErrorClass, Failure
 from delivery.ledger import ItemStatus
 from delivery.retry import PROBE_SECONDS
@@ -7,14 +9,19 @@ from tests.fakes.destination import Answered, MemoryDestination, Request
 from tests.simulation.named import HOUR, REFUSED, Site
 
 INTERNAL = Failure(ErrorClass.UNKNOWN, "INTERNAL: something broke", definite=False)
+REFUSAL = Failure(ErrorClass.UNKNOWN, "what?", definite=True)
 
 
 class Choking(MemoryDestination):
-    """Breaks at each request with a refused row in it. `writes`: which of these it writes all the same; 0: none."""
+    """Breaks at each request with a refused row in it. `writes`: which of these it writes all the same; 0: none.
 
-    def __init__(self, writes: int = 0) -> None:
+    `sobers`: from which of these on it says for sure that it writes nothing.
+    """
+
+    def __init__(self, writes: int = 0, sobers: int = 1_000_000) -> None:
         super().__init__()
         self._writes = writes
+        self._sobers = sobers
         self.choked = 0
 
     def refused(self, request: Request) -> Failure | None:
@@ -23,7 +30,7 @@ class Choking(MemoryDestination):
         self.choked += 1
         if request.stream is not None and self.choked == self._writes:
             self.streams[request.stream].extend(request.rows)
-        return INTERNAL
+        return INTERNAL if self.choked < self._sobers else REFUSAL
 
 
 def choking_on(*rows: int, of: int, bigquery: Choking) -> Site:
@@ -46,6 +53,26 @@ def test_a_row_that_bigquery_chokes_on_is_not_guilty_before_others_got_through()
     site = choking_on(1, of=0, bigquery=Choking())
     site.advance(4 * HOUR)
     assert site.db.items == {}
+    site.db.add_rows(*range(2, 7))
+    site.advance(4 * HOUR)
+    site.check()
+
+
+def test_a_row_that_bigquery_chokes_on_is_heard_on_a_table_where_there_are_always_others() -> None:
+    site = choking_on(3, of=8, bigquery=Choking())
+    for key in range(8, 2600, 4):
+        site.advance(5)
+        site.db.add_rows(*range(key, key + 4))
+    assert [item.record_id for item in site.db.items.values() if item.status is ItemStatus.FAILED] == ["3"]
+    site.advance(HOUR)
+    site.check()
+
+
+@pytest.mark.parametrize("sobers", range(1, 12))
+def test_a_row_that_was_left_aside_is_refused_for_sure_when_it_is_heard(sobers: int) -> None:
+    """By then all others have got through, and there are none to be sent with it."""
+    site = choking_on(1, of=0, bigquery=Choking(sobers=sobers))
+    site.advance(60)
     site.db.add_rows(*range(2, 7))
     site.advance(4 * HOUR)
     site.check()

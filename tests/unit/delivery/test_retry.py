@@ -30,7 +30,12 @@ def test_a_batch_that_a_quota_keeps_refusing_is_made_smaller() -> None:
 def test_bad_rows_that_arent_named_are_looked_for_at_once() -> None:
     assert after(ErrorClass.BAD_ROW) == TakeApart("reason", sure=True)
     assert after(ErrorClass.BAD_ROW, rows=1) == Reject({0: "reason"})
-    assert after(ErrorClass.BAD_ROW, unknown=1) == Recover("reason")
+
+
+def test_bad_rows_of_a_batch_of_which_others_may_be_written_go_in_smaller_ones() -> None:
+    """Once recovery knows which are there, the same rows would be refused in the same way."""
+    assert after(ErrorClass.BAD_ROW, unknown=1) == Recover("reason", smaller=True)
+    assert after(ErrorClass.BAD_ROW, unknown=1, row3="bad") == Recover("reason", smaller=True)
 
 
 @pytest.mark.parametrize("error_class", [ErrorClass.TRANSIENT, ErrorClass.QUOTA, ErrorClass.UNKNOWN])
@@ -74,7 +79,8 @@ def test_bad_rows_are_taken_out_after_definite_refusals_too() -> None:
 
 
 def test_bad_rows_prove_nothing_after_an_attempt_of_unknown_outcome() -> None:
-    assert after(ErrorClass.BAD_ROW, made=2, unknown=1, row3="bad") == Recover("reason")
+    refused = Failure(ErrorClass.BAD_ROW, "reason", definite=True, bad_rows={3: "bad"})
+    assert decide(refused, Attempts(made=2, unknown=1), rows=100) == Recover("reason")
 
 
 @pytest.mark.parametrize("made", [1, 4])
@@ -84,6 +90,11 @@ def test_an_unknown_error_is_repeated(made: int) -> None:
 
 def test_an_unknown_error_that_stays_takes_the_batch_apart() -> None:
     assert after(ErrorClass.UNKNOWN, made=5) == TakeApart("reason")
+
+
+def test_a_single_row_that_isnt_taken_may_be_the_reason_or_not() -> None:
+    assert after(ErrorClass.UNKNOWN, made=5, rows=1) == Hold("reason", alone=True)
+    assert after(ErrorClass.UNKNOWN, made=5, unknown=1, rows=1) == Recover("reason", smaller=True, alone=True)
 
 
 def test_a_piece_of_a_batch_on_trial_is_taken_apart_at_once() -> None:
