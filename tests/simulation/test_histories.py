@@ -1,0 +1,39 @@
+"""Every row arrives exactly once, whatever happens: histories that Hypothesis makes up, and shortens where one fails.
+
+`make simulation HISTORIES=20000` runs more of them than `make test`.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.simulation.history import SETTINGS, decided, run, small_world
+from tests.simulation.world import Past
+
+HISTORIES = int(os.environ.get("SIMULATION_HISTORIES", "300"))  # of each kind
+
+PROMISED = [Past.NONE, Past.POWER_CUT, Past.RESTORED]
+
+
+@pytest.mark.timeout(max(120, HISTORIES))
+@pytest.mark.parametrize("past", PROMISED, ids=lambda past: past.name.lower())
+def test_every_row_arrives_exactly_once(past: Past) -> None:
+    counted = Counter[str]()
+
+    @settings(
+        max_examples=HISTORIES, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+    )
+    @given(
+        setting=st.sampled_from([s for s in SETTINGS if s.past is past]), decisions=st.binary(min_size=30, max_size=80)
+    )
+    def every_history(setting: object, decisions: bytes) -> None:
+        outcome = run(decisions, setting)  # type: ignore[arg-type]  # a Setting
+        counted.update(histories=1, steps=outcome.steps)
+        assert outcome.violation is None, "\n".join(decided(decisions, setting))  # type: ignore[arg-type]
+
+    with small_world():
+        every_history()
+    print(f"{past.name}: {counted['histories']:,} histories, {counted['steps']:,} steps")
