@@ -240,6 +240,7 @@ class RecoveryNeeded:
 
     `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through; try again
     after `probe_after` seconds. `batch`: for the log. `accused`: the batch's only row, which may be the reason.
+    `look_up`: the database went back in time, so that every waiting row has to be looked up before it is sent.
     """
 
     reason: str
@@ -248,6 +249,7 @@ class RecoveryNeeded:
     probe_after: float = PROBE_SECONDS
     batch: int | None = field(default=None, compare=False)
     accused: RowRef | None = None
+    look_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

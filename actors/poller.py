@@ -28,6 +28,8 @@ from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
 from delivery.source import Source, SourceChangedError, SourceError
 
+STRAYS_SECONDS = 60.0  # how often the ledger is asked for batches that aren't ours, while nothing is in flight
+
 
 class Poller(PipelineActor):
     """Reads in passes: all pending items by id and all waiting rows by key, a page of each in turn, as room allows.
@@ -81,6 +83,8 @@ class Poller(PipelineActor):
         self._pass_barriers: list[Flush] = []  # of this one
         self._pass_counts = False  # this pass can end the look-ups
         self._waits_for_room = False
+        self._strays: frozenset[int] = frozenset()  # batches that were open although nothing was in flight
+        self._look_for_strays_at = clock.monotonic() + STRAYS_SECONDS
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -143,6 +147,7 @@ class Poller(PipelineActor):
         try:
             self._read_items()
             self._read_keys()
+            strays = self._find_strays()
         except SourceError as error:
             self._retries.wait("could not read what waits", str(error), self._backoff, self._read)
             return
@@ -150,7 +155,10 @@ class Poller(PipelineActor):
             self.upstream.tell(RecoveryNeeded(str(changed)))  # the next pipeline is made for the table as it is then
             return
         self._retries.succeeded(self._backoff)
-        if not self._in_pass:
+        if strays:
+            reason = f"batch {min(strays)} is open again: the database went back in time"
+            self.upstream.tell(RecoveryNeeded(reason, look_up=True))
+        elif not self._in_pass:
             self._end_pass()
         elif self._room.page():
             self.actor_ref.tell(ReadOn())
@@ -169,6 +177,17 @@ class Poller(PipelineActor):
             page = find_rows(self._source, self._after_key, limit, self._room, self._lookups)
             self._after_key, self._keys_left = page.last, page.last is not None
             self._hand_on(page)
+
+    def _find_strays(self) -> frozenset[int]:
+        """Batches that are open twice in a row while nothing is in flight: a backup was restored that has them.
+
+        Where something waits, `delivery.begin` notices such a restore. Here nothing would, and they stay as they are.
+        """
+        if self._in_pass or not self._room.is_empty or self._clock.monotonic() < self._look_for_strays_at:
+            return frozenset()
+        self._look_for_strays_at = self._clock.monotonic() + STRAYS_SECONDS
+        before, self._strays = self._strays, frozenset(self._source.open_batches())
+        return before & self._strays
 
     def _hand_on(self, page: Page) -> None:
         self._room.add(page.found)

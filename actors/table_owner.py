@@ -169,7 +169,8 @@ class TableOwner(SupervisedActor):
                 self._rest()
             case HearAgain():
                 self._hear_again(pipeline)
-            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused):
+            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused, look_up):
+                self._tenure.lookup_first |= look_up
                 if accused is not None:
                     blocked = self._aside.accuse(accused, reason, refused=blocked)
                 self._drop_pipeline()

@@ -27,14 +27,15 @@ from sqlalchemy.sql import quoted_name
 from config.settings import TableSettings
 from database.failures import explain
 from database.in_lists import chunks
-from database.schema import queue
-from delivery.ledger import ItemStatus
+from database.schema import batch, queue
+from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
 from delivery.source import QueuedItem, SourceChangedError, SourceError, SourceRow
 from delivery.triage import Item, RowState
 from mapping.schema import SourceTable
 
 TIMED_AT_ONCE = 50  # rows of a large page whose age is told: a zone costs more than all else of a row here
+SOME = 10  # open batches that are told of
 SHORTEST_RUN = 4  # consecutive keys that are worth a BETWEEN of their own
 
 _FALSE: ColumnElement[Any] = literal_column("0")
@@ -209,6 +210,10 @@ class SqlSource:
                     item = Item(id_, "INSERT", ItemStatus(status), sent=bool(sent), resend=bool(resend))
                     items.setdefault(key, []).append(item)
         return items
+
+    def open_batches(self) -> Collection[int]:
+        query = select(batch.c.id).where(batch.c.table_name == self._table_name, batch.c.state.in_(OPEN))
+        return [row[0] for row in self._read(query.limit(SOME))]
 
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
         flag = self._columns.flag

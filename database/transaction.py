@@ -10,7 +10,7 @@ from sqlalchemy.dialects.mysql import insert
 from database.in_lists import chunks
 from database.schema import batch, command, queue, stream, table
 from database.sent_rows import pack, unpack
-from delivery.ledger import Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream, TakenCommand
+from delivery.ledger import OPEN, Batch, BatchState, Extent, ItemStatus, Lookups, OrphanItem, Stream, TakenCommand
 from delivery.rows import Key, SentRows
 
 ERROR_LENGTH = 1000  # characters of last_error that are kept
@@ -71,7 +71,7 @@ class SqlTransaction:
         return [Batch(row[0], state, row[1], row[2], unpack(row[3])) for row in self._connection.execute(query)]
 
     def set_state(self, batch_id: int, state: BatchState, *, was: BatchState) -> bool:
-        ended = None if state in (BatchState.BEGUN, BatchState.APPENDED) else _NOW
+        ended = None if state in OPEN else _NOW
         statement = update(batch).where(batch.c.id == batch_id, batch.c.state == was)
         return self._connection.execute(statement.values(state=state, ended_at=ended)).rowcount == 1
 

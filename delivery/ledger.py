@@ -21,6 +21,7 @@ class BatchState(StrEnum):
 
 
 IN_BIGQUERY = frozenset({BatchState.APPENDED, BatchState.COMPLETED})
+OPEN = frozenset({BatchState.BEGUN, BatchState.APPENDED})  # somebody has to go on with it
 
 
 class ItemStatus(StrEnum):

@@ -60,6 +60,10 @@ class Source(Protocol):
         """All INSERT items of the keys, whatever their status; a key without any is missing."""
         ...
 
+    def open_batches(self) -> Collection[int]:
+        """Some of the table's batches that the ledger holds as begun or appended, if there are any."""
+        ...
+
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
         """The rows that are there."""
         ...

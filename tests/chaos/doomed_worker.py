@@ -15,6 +15,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import cast
 
+from actors import poller
 from actors.parts import Clock, Scheduler
 from actors.table import OpenedTable
 from actors.worker import Opener, open_table, run_worker
@@ -193,6 +194,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.hasty:
         hasten()
+    poller.STRAYS_SECONDS = 5.0  # a restored backup is noticed by it where nothing new comes: nobody wants to wait
     opener = None
     if arguments.at is not None:
         opener = doomed(Doom(arguments.at, arguments.how, arguments.nth))

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from delivery.ledger import ItemStatus
+from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
 from delivery.source import QueuedItem, SourceError, SourceRow
 from delivery.triage import Item, RowState
@@ -52,6 +52,10 @@ class MemorySource:
             if item.operation == "INSERT" and item.record_id in by_record:
                 inserts.setdefault(by_record[item.record_id], []).append(self._item(item))
         return inserts
+
+    def open_batches(self) -> Collection[int]:
+        self._answer()
+        return [id_ for id_, batch in self._db.batches.items() if batch.state in OPEN]
 
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
         self._answer()

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, event, text
 from config.settings import TableSettings
 from database.in_lists import LONGEST
 from database.source import SourceColumns, SqlSource
-from delivery.ledger import ItemStatus
+from delivery.ledger import BatchState, ItemStatus
+from delivery.rows import SentRow, SentRows
 from delivery.source import QueuedItem, SourceChangedError, SourceError
 from delivery.triage import RowState
 from tests.integration.worlds import LOGS, MemoryWorld, SqlWorld, World, sql_world
@@ -114,6 +115,13 @@ def test_rows_are_read_with_their_state(world: World) -> None:
     }
     assert tuple(rows[1].values) == (1, "one")
     assert not rows[1].settling
+
+
+def test_batches_are_open_until_they_are_completed_or_nothing_of_them_was_written(world: World) -> None:
+    rows = SentRows(("event_id",), None, (SentRow(1, ("det_1",), None),))
+    with world.ledger.transaction(world.lease) as tx:
+        batches = [tx.add_batch(state, None, None, rows) for state in BatchState]
+    assert sorted(world.source.open_batches()) == batches[:2]
 
 
 def test_any_number_of_keys_can_be_asked_for(world: World) -> None:
@@ -443,6 +451,7 @@ def test_an_index_serves_every_read(crowded: SqlWorld) -> None:
         crowded.source.resolve(items)
         crowded.source.inserts_of(range(19_000, 20_000))
         crowded.source.rows(range(19_000, 20_000))
+        crowded.source.open_batches()
     assert plans(crowded, recorded.statements) == [
         ("logs", "synced_to_bq"),
         ("logs", "synced_to_bq"),
@@ -452,6 +461,7 @@ def test_an_index_serves_every_read(crowded: SqlWorld) -> None:
         ("bq_sync_queue", "bq_sync_queue_table_record"),
         ("logs", "PRIMARY"),
         ("logs", "PRIMARY"),
+        ("bq_sync_batch", "bq_sync_batch_table_state"),
     ]
 
 

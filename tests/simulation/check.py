@@ -1,6 +1,7 @@
 """What must hold at every moment of a history, and at its end."""
 
-from delivery.ledger import BatchState, ItemStatus
+from delivery.ledger import OPEN as OPEN_BATCH
+from delivery.ledger import ItemStatus
 from delivery.rows import Key
 from tests.fakes.database import StoredItem
 from tests.simulation.bigquery import REFUSED
@@ -36,7 +37,7 @@ def check_end(site: SimSite) -> str | None:
             ):
                 return f"item {item.id} says that row {item.record_id} was sent, and it isn't in BigQuery"
     for id_, batch in db.batches.items():
-        if batch.state in (BatchState.BEGUN, BatchState.APPENDED):
+        if batch.state in OPEN_BATCH:
             return f"batch {id_} is {batch.state} for ever"
     for key, (_, label, _) in db.values.items():
         items = inserts.get(key, [])

@@ -5,10 +5,12 @@ from functools import partial
 
 import pytest
 
+from actors.poller import STRAYS_SECONDS
 from delivery.destination import NoCount
+from delivery.ledger import BatchState
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.destination import TIMEOUT, Answered
-from tests.simulation.named import REFUSED, TWO_INTERVALS, Site, at_the_point, die, living, noted
+from tests.simulation.named import REFUSED, TWO_INTERVALS, Site, a_single_batch, at_the_point, die, living, noted
 from tests.simulation.stepped import COMMIT
 
 SECOND = 1.0  # s: three batches are on their way at once
@@ -83,6 +85,22 @@ def test_an_older_dump_is_noticed_when_the_next_batch_is_begun() -> None:
             site.db.add_rows(100, 101)
             site.advance(AFTERWARDS)
             site.check()
+
+
+def test_an_older_dump_is_noticed_although_nothing_waits_and_nothing_new_comes() -> None:
+    """It holds the only batch on its way, and its items, which a pass over what waits leaves alone."""
+    site = a_single_batch()
+    dumps: list[MemoryDatabase] = []
+
+    def keep() -> None:
+        if site.db.states() == [BatchState.BEGUN]:
+            dumps.append(site.db.copy())
+
+    site.worker.points.events = dict.fromkeys(range(100), keep)
+    site.advance(TWO_INTERVALS)
+    site.restore(dumps[0])
+    site.advance(3 * STRAYS_SECONDS + TWO_INTERVALS)
+    site.check()
 
 
 def test_an_older_dump_forgets_the_batch_that_was_just_sent_and_the_worker_dies_before_it_comes_to_the_next() -> None:
