@@ -5,7 +5,7 @@ JOBS ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install mariadb chromium promtool demo test lint unit chaos
+.PHONY: help install mariadb chromium promtool demo test lint unit chaos simulation
 
 help:
 	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test                 lint, types and all tests"
 	@echo "make lint                 lint and types alone"
 	@echo "make unit                 the tests that need no server"
+	@echo "make simulation           simulated histories, tens of thousands of them [HISTORIES=20000 of each kind]"
 	@echo "make chaos                the tests that kill and freeze processes"
 	@echo "make chaos ROUNDS=500     so many random faults on living sites instead [SEED=1 plays the same again]"
 
@@ -41,7 +42,7 @@ demo: install mariadb
 	@$(BIN)/python -m sandbox.demo $(if $(ROWS),--rows $(ROWS)) $(if $(PORT),--port $(PORT))
 
 test: install mariadb chromium promtool lint
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not thorough"
 
 lint: install
 	$(BIN)/ruff check .
@@ -57,3 +58,6 @@ ifdef ROUNDS
 else
 	$(BIN)/pytest -n 3 --dist worksteal tests/chaos
 endif
+
+simulation: install
+	SIMULATION_HISTORIES=$(or $(HISTORIES),20000) $(BIN)/pytest -n 2 -s tests/simulation --timeout=0

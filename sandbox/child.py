@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 # Below the ports that Linux gives to outgoing connections (32768 and up): a server that was killed finds its port
 # free again, and a client that keeps trying it can't be connected to itself meanwhile.
@@ -20,6 +21,19 @@ REAPER = Path(__file__).with_name("reaper.py")
 
 class ChildError(Exception):
     """A child process didn't start, or ended by itself; says where its log is, and how that ends."""
+
+
+class Process(Protocol):
+    """What a Child needs of its process, as `subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
 
 
 class Child:
@@ -44,7 +58,7 @@ class Child:
         self._command = [str(part) for part in command]
         self._environment = dict(environment or {})
         self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -59,16 +73,7 @@ class Child:
     def start(self) -> None:
         if self.running:
             raise ChildError(f"{self.name} is running already")
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | self._environment,
-                cwd=self._directory,
-                start_new_session=True,
-            )
+        self._process = self._launch()
         _reaper.watch(self._process.pid)
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -112,6 +117,18 @@ class Child:
     def failure(self, problem: str) -> ChildError:
         """An error about this child, with the end of its log."""
         return ChildError(f"{self.name} {problem}; the end of {self.log}:\n{self.log_tail()}")
+
+    def _launch(self) -> Process:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self._environment,
+                cwd=self._directory,
+                start_new_session=True,
+            )
 
     def _signal_group(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:

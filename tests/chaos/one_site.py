@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random, SystemRandom
 
+import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
@@ -26,8 +27,10 @@ from sandbox.mariadb import MariaDB
 from sandbox.progress import Progress
 from sandbox.proxy import Proxy
 from tests.chaos.doomed_worker import WATCHED, Fate, Point, reached
+from tests.chaos.warm import WarmWorker
 
 FULL = bool(os.environ.get("CHAOS_FULL"))
+thorough = pytest.mark.thorough  # a case for `make chaos` that `make test` leaves out
 SEED = "CHAOS_SEED"
 
 # What waits before a worker comes.
@@ -206,11 +209,14 @@ class Site:
 
     # its workers
 
-    def worker(self, *arguments: str) -> Child:
-        """Start a worker process."""
-        command = [sys.executable, "-m", "tests.chaos.doomed_worker", *arguments]
+    def worker(self, *arguments: str, cold: bool = False) -> Child:
+        """Start a worker process; `cold`: by its own program, so that its end is its own as well."""
         log = self._directory / f"worker-{len(self._workers) + 1}.log"
-        child = Child("the worker", command, log, environment=self._environment, directory=CHECKOUT_FILE.parents[1])
+        if cold or "LD_PRELOAD" in self._environment:  # that library has to be there from the process's start
+            command = [sys.executable, "-m", "tests.chaos.doomed_worker", *arguments]
+            child = Child("the worker", command, log, environment=self._environment, directory=CHECKOUT_FILE.parents[1])
+        else:
+            child = WarmWorker(log, arguments, self._environment)
         child.start()
         self._workers.append(child)
         return child

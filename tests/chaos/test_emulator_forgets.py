@@ -8,7 +8,7 @@ import pytest
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.chaos.doomed_worker import Fate, Point
-from tests.chaos.one_site import Site, died_at
+from tests.chaos.one_site import Site, died_at, thorough
 
 pytestmark = pytest.mark.chaos
 
@@ -19,7 +19,8 @@ def own_emulator(tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.parametrize("point", [Point.BEGUN, Point.SENT])  # BigQuery doesn't have the batch; it has it
+# BigQuery doesn't have the batch; it has it
+@pytest.mark.parametrize("point", [pytest.param(Point.BEGUN, marks=thorough), Point.SENT])
 def test_streams_forgotten_after_a_kill(
     make_site: Callable[..., Site], mariadb: MariaDB, own_emulator: Emulator, point: Point
 ) -> None:

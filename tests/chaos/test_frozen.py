@@ -7,7 +7,7 @@ import pytest
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.chaos.doomed_worker import Fate, Point
-from tests.chaos.one_site import LARGE, SMALL, TAKE_OVER_SECONDS, Site, died_at, froze_at, said, until
+from tests.chaos.one_site import LARGE, SMALL, TAKE_OVER_SECONDS, Site, died_at, froze_at, said, thorough, until
 
 pytestmark = pytest.mark.chaos
 
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.chaos
 @pytest.mark.parametrize(
     ("point", "nth", "batch_size"),
     [
-        (Point.BEGINNING, 1, SMALL),
-        (Point.BEGUN, 2, SMALL),
+        pytest.param(Point.BEGINNING, 1, SMALL, marks=thorough),
+        pytest.param(Point.BEGUN, 2, SMALL, marks=thorough),
         (Point.SENT, 2, SMALL),
-        (Point.ANSWERED, 2, SMALL),
+        pytest.param(Point.ANSWERED, 2, SMALL, marks=thorough),
         (Point.BETWEEN_FLAGS, 1, LARGE),
         (Point.COMPLETING, 2, SMALL),
     ],
@@ -33,7 +33,10 @@ def test_frozen_with_a_batch_in_hand(
     site.finish()
 
 
-@pytest.mark.parametrize(("first", "second"), [(Point.BEGUN, Point.FINALIZED), (Point.SENT, Point.COUNT_KEPT)])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pytest.param(Point.BEGUN, Point.FINALIZED, marks=thorough), (Point.SENT, Point.COUNT_KEPT)],
+)
 def test_frozen_in_recovery(site: Site, first: Point, second: Point) -> None:
     site.fill()
     with site.producing():

@@ -1,4 +1,4 @@
-"""Twenty workers are killed, one after another, at random moments, while the camera goes on."""
+"""Ten workers are killed, one after another, at random moments, while the camera goes on."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ import pytest
 
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.chaos.one_site import Site, replayable
+from tests.chaos.one_site import FULL, Site, replayable
 
 pytestmark = pytest.mark.chaos
 
-KILLS = 20
+KILLS = 40 if FULL else 10
 LONGEST_SECONDS = 1.0  # from a worker's first lease to its end: through recovery, and some batches further
 
 
