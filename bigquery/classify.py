@@ -20,6 +20,7 @@ from bigquery.error_classes import (
     GRPC_CODES,
     HTTP_CODES,
     INVALID,
+    MAY_BE_DONE,
     NO_MEANING,
     QUOTABLE,
     REFUSALS,
@@ -107,11 +108,7 @@ def of_insert(answer: requests.Response, rows: int, columns: Collection[str]) ->
     `columns`: see `of_append`.
     """
     if answer.status_code != HTTPStatus.OK:
-        failure = _of_http(api.from_http_response(answer))
-        if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE.search(failure.reason):
-            # Whoever it is that says so didn't take the request. Which rows are too many is found out by halving.
-            return Failure(ErrorClass.BAD_ROW, f"the request is too large: {failure.reason}", definite=True)
-        return failure
+        return _of_refused_insert(answer, rows)
     try:
         content = answer.json()
     except ValueError:
@@ -142,6 +139,26 @@ def of_exception(error: Exception) -> Failure:
         case _:
             error_class, meaning = NO_MEANING
             return Failure(error_class, f"{meaning} ({type(error).__name__})", definite=False)
+
+
+def _of_refused_insert(answer: requests.Response, rows: int) -> Failure:
+    failure = _of_http(_as_error(answer))
+    by_anybody = answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    if not by_anybody and not (failure.definite and _TOO_LARGE.search(failure.reason)):
+        return failure
+    reason = f"the request is too large: {failure.reason}"
+    if rows == 1 and not failure.definite:
+        # A proxy's limit isn't BigQuery's: nothing is wrong with the row, unless all others get through.
+        return Failure(ErrorClass.UNKNOWN, f"{reason}; not BigQuery says so: is there a proxy?", definite=True)
+    # Whoever it is that says so didn't take the request. Which rows are too many is found out by halving.
+    return Failure(ErrorClass.BAD_ROW, reason, definite=True)
+
+
+def _as_error(answer: requests.Response) -> api.GoogleAPICallError:
+    try:
+        return api.from_http_response(answer)
+    except (AttributeError, TypeError):  # the library takes any JSON for Google's
+        return api.from_http_status(answer.status_code, "", response=answer)
 
 
 def _of_insert_errors(listed: Sequence[Mapping[str, Any]], rows: int, columns: Collection[str]) -> Failure:
@@ -198,7 +215,7 @@ def _of_http(error: api.GoogleAPICallError) -> Failure:
     error_class, meaning = REST_REASONS.get(reason) or HTTP_CODES.get(code, NO_MEANING)
     said = details.get("message") or _without_request(error.message or "")
     # A client error in BigQuery's own form is a refusal; anything else may be a proxy's.
-    definite = bool(reason) and 400 <= code < 500
+    definite = bool(reason) and 400 <= code < 500 and code not in MAY_BE_DONE
     return Failure(error_class, _reason(meaning, reason or f"HTTP {code}", said), definite)
 
 

@@ -123,6 +123,9 @@ HTTP_CODES: Mapping[int, Meaning] = {
     504: (TRANSIENT, "BigQuery didn't answer in time"),
 }
 
+# Client errors that don't refuse: the request waited too long, is a repetition, or was given up by the client's side.
+MAY_BE_DONE = frozenset({408, 409, 499})
+
 # Errors whose text names resources, columns, permissions and limits, never a row's values: it may be quoted whole.
 QUOTABLE = frozenset(
     {

@@ -201,7 +201,9 @@ REST_CASES = [
     (502, "", "transient", False),
     (503, "", "transient", False),
     (504, "", "transient", False),
-    (409, "duplicate", "unknown", True),
+    (408, "timeout", "transient", False),
+    (409, "duplicate", "unknown", False),  # done before, maybe by this very request
+    (499, "cancelled", "unknown", False),
     (418, "", "unknown", False),
 ]
 

@@ -154,6 +154,43 @@ def test_a_request_that_is_too_large_was_not_taken(response: requests.Response) 
     assert "too large" in failure.reason
 
 
+def test_a_row_that_is_too_large_for_a_proxy_is_no_bad_row() -> None:
+    failure = classify.of_insert(answer(413, None, text="<html>413 Request Entity Too Large</html>"), 1, COLUMNS)
+    assert isinstance(failure, Failure)
+    assert (failure.error_class, failure.definite, failure.bad_rows) == ("unknown", True, {})
+    assert "proxy" in failure.reason
+
+
+def test_a_service_in_trouble_isnt_believed_that_a_request_is_too_large() -> None:
+    error = {"message": "Request entity too large", "errors": [{"reason": "backendError", "message": "too large"}]}
+    failure = classify.of_insert(answer(503, {"error": error}), 100, COLUMNS)
+    assert isinstance(failure, Failure)
+    assert (failure.error_class, failure.definite) == ("transient", False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"error": "forbidden"},
+        {"error": None},
+        {"error": {"message": None, "errors": ["no"]}},
+        {"error": {"errors": "no"}},
+        {"error": {"details": ["no"]}},
+        {"error": ["no"]},
+        "no",
+        ["no"],
+        5,
+        None,
+    ],
+)
+@pytest.mark.parametrize("status", [403, 503])
+def test_json_that_isnt_bigquerys_is_no_refusal(status: int, content: object) -> None:
+    failure = classify.of_insert(answer(status, content), 3, COLUMNS)
+    assert isinstance(failure, Failure)
+    assert (failure.error_class, failure.definite) == ("blocked" if status == 403 else "transient", False)
+    assert str(status) in failure.reason
+
+
 @pytest.mark.parametrize(
     ("location", "message", "said"),
     [
