@@ -30,6 +30,7 @@ class Tenure:
         self._ledger = ledger
         self._log = structlog.get_logger(__name__).bind(table=table)
         self._lost_connection: int | None = None  # whose lock we held when the lease was found to be gone
+        self._asked_for: list[Lease] = []  # since ours was known last: the table's may be any of these
         self.lease: Lease | None = None
         self.lookup_first = lookup_first
 
@@ -47,8 +48,9 @@ class Tenure:
             self._log.warning("the lease changed under our lock: every waiting row is looked up before it is sent")
             self.lookup_first = True
         lease = Lease(self._table, new_token(), connection_id)
+        self._asked_for.append(lease)
         self._grant(lease)
-        self.lease = lease
+        self.lease, self._asked_for = lease, []
         return lease
 
     def recovered(self) -> None:
@@ -83,8 +85,11 @@ class Tenure:
         """Whether the lease that was ours until now is gone. Nobody may have said so: the pipeline ended otherwise."""
         if self.lease is None or self.lease.connection_id != connection_id:
             return False
+        return not any(self._holds(lease) for lease in (self.lease, *self._asked_for))
+
+    def _holds(self, lease: Lease) -> bool:
         try:
-            with self._ledger.transaction(self.lease):
-                return False
+            with self._ledger.transaction(lease):
+                return True
         except LeaseLost:
-            return True
+            return False

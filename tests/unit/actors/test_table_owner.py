@@ -104,7 +104,7 @@ def test_an_answer_that_is_not_believed_yet_is_asked_for_again_as_soon_as_it_is(
 def test_doubts_outlive_leases_and_end_where_another_worker_owns_the_table() -> None:
     world = World()
     early = TooEarly("rows may still arrive", seconds=20.0)
-    world.table.recoveries = [early, early, early]
+    world.table.recoveries = [early] * 20  # more than there can be attempts
     world.start()
     world.table.doubts[-1].batches.are([7])
     world.advance(20)
@@ -276,6 +276,13 @@ def test_it_is_noticed_too_where_the_pipeline_ended_for_another_reason() -> None
     world = World().start()
     world.ledger.database.token = "an older one"
     world.from_pipeline(RecoveryNeeded("three attempts without an answer"))
+    world.advance(5)
+    assert [lookup_first for _, lookup_first in world.table.recovered] == [False, True]
+
+
+def test_a_worker_with_nothing_to_do_is_told_by_its_poller_that_the_database_went_back() -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("batch 3 is open again", look_up=True))
     world.advance(5)
     assert [lookup_first for _, lookup_first in world.table.recovered] == [False, True]
 
