@@ -19,6 +19,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util.ssltransport import SSLTransport
 
 from bigquery.append_call import NoAnswer
 
@@ -131,7 +132,7 @@ class _Line:
             self.went_out, self.was_cut = False, self._closed
         self._go_on()
 
-    def go_out(self, sock: socket.socket) -> None:
+    def go_out(self, sock: socket.socket | SSLTransport) -> None:
         """The request is about to be written to the socket.
 
         Raises:
@@ -139,7 +140,9 @@ class _Line:
         """
         with self._lock:
             self._go_on()
-            self.went_out, self._socket = True, sock
+            self.went_out = True
+            # To a proxy that is itself reached by TLS it is an object with the socket inside.
+            self._socket = sock.socket if isinstance(sock, SSLTransport) else sock
 
     def end(self) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from urllib3.connection import HTTPConnection
+from urllib3.util.ssltransport import SSLTransport
 
 from bigquery import posting
 from bigquery.append_call import NoAnswer
@@ -248,6 +249,19 @@ def test_what_is_given_up_is_cut_off(post: Posting, deadline: type[Deadline]) ->
         nbytes, was_reset = read_to_the_end(server.connections[0])
     assert was_reset
     assert nbytes < len(LARGE)
+
+
+def test_what_is_given_up_behind_a_proxy_that_speaks_tls_is_cut_off() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = SSLTransport.__new__(SSLTransport)  # without its handshakes, which need two certificates
+        transport.socket = ours
+        line = posting._Line()
+        line.begin()
+        line.go_out(transport)
+        line.cut("no answer")
+        theirs.settimeout(SECONDS)
+        assert theirs.recv(1) == b""
 
 
 def test_a_large_request_may_take_longer_than_connecting_may(post: Posting, monkeypatch: pytest.MonkeyPatch) -> None:
