@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 APPEND_SECONDS = 10.0  # an append on a slow line takes about this long at most
 FEWEST_BYTES = 16_000  # even on the slowest line
+FIRST_BYTES = 500_000  # before anything is known of the line: ten seconds of one of 400 kbit/s
 SLOWEST_INTERVAL = 16.0  # times the configured one, while a quota is exceeded
 
 
@@ -23,7 +24,7 @@ class Pace:
 
     @classmethod
     def start(cls, batch_size: int, most_rows: int, most_bytes: int) -> "Pace":
-        return cls(min(batch_size, most_rows), most_bytes, most_rows, most_bytes)
+        return cls(min(batch_size, most_rows), min(FIRST_BYTES, most_bytes), most_rows, most_bytes)
 
     def measured(self, rows: int, nbytes: int, seconds: float) -> "Pace":
         """After an append that went through: as large as the line carries in good time, rows doubled if it was full."""

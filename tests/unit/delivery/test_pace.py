@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivery.pace import APPEND_SECONDS, FEWEST_BYTES, SLOWEST_INTERVAL, Pace
+from delivery.pace import APPEND_SECONDS, FEWEST_BYTES, FIRST_BYTES, SLOWEST_INTERVAL, Pace
 
 MB = 1_000_000
 
@@ -13,8 +13,13 @@ def pace() -> Pace:
 
 
 def test_it_starts_with_batches_as_configured(pace: Pace) -> None:
-    assert (pace.rows, pace.bytes, pace.stretch) == (100, 8 * MB, 1.0)
+    assert (pace.rows, pace.stretch) == (100, 1.0)
     assert Pace.start(100, most_rows=10, most_bytes=MB).rows == 10
+
+
+def test_the_first_batch_is_small_enough_for_a_slow_line_whatever_its_rows(pace: Pace) -> None:
+    assert pace.bytes == FIRST_BYTES
+    assert Pace.start(100, most_rows=1000, most_bytes=FIRST_BYTES - 1).bytes == FIRST_BYTES - 1
 
 
 def test_full_batches_grow_to_the_limit(pace: Pace) -> None:
