@@ -14,7 +14,7 @@ from delivery.errors import DestinationError
 from delivery.finding import Found
 from delivery.ledger import Lookups
 from delivery.retry import PROBE_SECONDS
-from delivery.rows import Outgoing
+from delivery.rows import Key, Outgoing
 from delivery.settle import Outcome, RowRef
 
 # To an actor from its scheduler, or from itself.
@@ -254,7 +254,9 @@ class RecoveryNeeded:
 
 @dataclass(frozen=True, slots=True)
 class HearAgain:
-    """TableOwner's own: rows that were left aside have waited long enough."""
+    """TableOwner's own: this row was left aside for long enough."""
+
+    key: Key | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,28 @@
 """Rows that are left aside for a while, so that one that BigQuery chokes on doesn't hold up those behind it."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 
-from delivery.retry import PROBE_SECONDS
 from delivery.rows import Key
 from delivery.settle import RowRef
 from delivery.trial import WITNESSES
 
 
+class Verdict(Enum):
+    """What follows when a row has failed alone."""
+
+    LEFT_ASIDE = "left aside"  # until it is heard
+    GUILTY = "guilty"  # unless recovery finds it in BigQuery
+    SERVICES = "the service's"  # trouble, as far as anybody can tell
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row that was sent alone, again and again, and what came of it.
-
-    `until`: when it is sent again, by a monotonic clock. `others_went`: others were sent since, and got through.
-    """
+    """A row that was sent alone, again and again, and what came of it; `others_went`: others got through since."""
 
     row: RowRef
     reason: str
-    until: float
     others_went: bool = False
 
 
@@ -29,38 +33,34 @@ class SetAside:
     alone once more; where row after row fails it is the service's trouble. Other than in a trial recovery lies between
     any two attempts. Only keys are kept: whether a row still waits, and what it holds, is read anew.
 
-    A row is left aside once each time that it fails alone. Once it is heard again it is sent with others; if they
-    fail for it, batches become smaller until it stands alone.
-
-    Args:
-        monotonic: seconds since some fixed point; it only goes forward.
+    A row is left aside once each time that it fails alone. Once it is heard it is sent with others; if they fail for
+    it, batches become smaller until it stands alone.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._aside: dict[Key | None, Case] = {}
         self._heard: dict[Key | None, Case] = {}  # were left aside, and aren't any more
         self._guilty: dict[Key | None, Case] = {}
         self._failing: set[RowRef] = set()
 
-    def accuse(self, row: RowRef, reason: str, *, refused: bool = False) -> bool:
-        """The row failed alone. Returns whether it is the service's trouble as far as anybody can tell.
+    def accuse(self, row: RowRef, reason: str, *, refused: bool = False) -> Verdict:
+        """The row failed alone.
 
         `refused`: for sure, so that it is no use to go on with others before there are some to be sent with it.
         """
         case = self._aside.pop(row.key, None) or self._heard.pop(row.key, None)
         if case is not None and case.others_went:
-            self._guilty[row.key] = replace(case, row=row, reason=reason)
-            return False
+            self._guilty[row.key] = Case(row, reason)
+            return Verdict.GUILTY
         if refused:
-            self._heard[row.key] = Case(row, reason, self._monotonic())
-            return True
-        self._aside[row.key] = Case(row, reason, self._monotonic() + PROBE_SECONDS)
+            self._heard[row.key] = Case(row, reason)
+            return Verdict.SERVICES
+        self._aside[row.key] = Case(row, reason)
         if sum(not case.others_went for case in (*self._aside.values(), *self._heard.values())) < WITNESSES:
-            return False
+            return Verdict.LEFT_ASIDE
         self._aside.clear()
         self._heard.clear()
-        return True
+        return Verdict.SERVICES
 
     def settled(self, keys: Collection[Key | None], *, arrived: bool) -> None:
         """These rows are done with. `arrived`: they were sent after all that was accused until now, and got through."""
@@ -88,18 +88,13 @@ class SetAside:
         """Those to be left aside."""
         return list(self._aside.values())
 
-    @property
-    def next_in(self) -> float:
-        """In how many seconds the first of the cases is to be heard again."""
-        return max(0.0, min(case.until for case in self._aside.values()) - self._monotonic())
-
-    def hear(self) -> tuple[RowRef, ...]:
-        """Leave those aside no longer whose time has come; these may be found again."""
-        now = self._monotonic()
-        due = {key: case for key, case in self._aside.items() if case.until <= now}
-        self._aside = {key: case for key, case in self._aside.items() if key not in due}
-        self._heard |= due
-        return tuple(RowRef(case.row.key) for case in due.values())
+    def hear(self, key: Key | None) -> bool:
+        """Leave this row aside no longer. Returns whether it was."""
+        case = self._aside.pop(key, None)
+        if case is None:
+            return False
+        self._heard[key] = case
+        return True
 
     def _acquit(self, keys: Iterable[Key | None]) -> None:
         for key in keys:

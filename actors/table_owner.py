@@ -39,7 +39,7 @@ from actors.messages import (
 )
 from actors.owned import Locks, Pipeline, Start, Table, TableBlockedError
 from actors.parts import Clock, Scheduler, SupervisedActor, Upstream
-from actors.set_aside import SetAside
+from actors.set_aside import SetAside, Verdict
 from actors.state_note import StateNote
 from actors.tenure import Tenure
 from delivery.backoff import Backoff
@@ -49,7 +49,8 @@ from delivery.lease import Lease
 from delivery.ledger import Batch, Ledger, Lookups
 from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
-from delivery.settle import Outcome
+from delivery.rows import Key
+from delivery.settle import Outcome, RowRef
 from delivery.source import SourceError
 
 STANDBY_SECONDS = 2.0  # how often a standby asks for the lock: a take-over follows a death within 15 s
@@ -106,7 +107,7 @@ class TableOwner(SupervisedActor):
         self._failed_attempts = 0  # to work, since rows were sent last
         self._next_rows: int | None = None
         self._doubts = Doubts(clock.monotonic)
-        self._aside = SetAside(clock.monotonic)
+        self._aside = SetAside()
         self._note = StateNote(table, ledger)
         self._commands = TakenCommands(table, ledger)
         self._failures: list[float] = []
@@ -127,6 +128,8 @@ class TableOwner(SupervisedActor):
                     self._from_stopping_pipeline(inner)
                 elif self._pipeline is not None:
                     self._from_pipeline(self._pipeline, inner)
+            case HearAgain(key):
+                self._hear(key)
             case LeaseGone() if self._stopping:
                 self._end()
             case LeaseGone(reason, connection_id) if self._lease and connection_id == self._lease.connection_id:
@@ -167,12 +170,10 @@ class TableOwner(SupervisedActor):
                 self._retention_done(message)
             case Drained():
                 self._rest()
-            case HearAgain():
-                self._hear_again(pipeline)
             case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused, look_up):
                 self._tenure.lookup_first |= look_up
                 if accused is not None:
-                    blocked = self._aside.accuse(accused, reason, refused=blocked)
+                    blocked = self._accused(accused, reason, refused=blocked)
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
@@ -226,7 +227,6 @@ class TableOwner(SupervisedActor):
         self._database_backoff.reset()
         self._generation += 1
         guilty = self._aside.take_guilty({key for batch in appended for key in batch.rows.keys})
-        self._aside.hear()
         aside = tuple(case.row.key for case in guilty + self._aside.cases if case.row.key is not None)
         start = Start(lease, appended, lookups, self._next_rows, aside)
         self._pipeline = opened.start(start, Upstream(self.actor_ref, self._generation))
@@ -236,22 +236,31 @@ class TableOwner(SupervisedActor):
         for case in guilty:
             reason = f"others got through without it: {case.reason}"
             self._pipeline.marker.tell(RowsDecided((case.row,), Outcome.FAILED, reason))
-        self._leave_aside()
+        self._note_aside()
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
 
-    def _leave_aside(self) -> None:
+    # rows that fail alone
+
+    def _accused(self, row: RowRef, reason: str, *, refused: bool) -> bool:
+        """Whether the table is blocked by that."""
+        verdict = self._aside.accuse(row, reason, refused=refused)
+        if verdict is Verdict.LEFT_ASIDE:
+            self._scheduler.after(PROBE_SECONDS, self.actor_ref, HearAgain(row.key))
+        return verdict is Verdict.SERVICES
+
+    def _hear(self, key: Key | None) -> None:
+        if self._aside.hear(key) and self._pipeline is not None:
+            self._pipeline.poller.tell(RowsSettled((RowRef(key),)))
+            self._note_aside()
+
+    def _note_aside(self) -> None:
         if not self._aside.cases:
             self._note.note_actor(self._lease, "TableOwner", None)
             return
         rows, reason = len(self._aside.cases), self._aside.cases[0].reason
         self._log.warning("rows are left aside for now", rows=rows, reason=reason)
         self._note.note_actor(self._lease, "TableOwner", f"{rows} rows are left aside for now: {reason}")
-        self._scheduler.after(self._aside.next_in, self.actor_ref, FromPipeline(self._generation, HearAgain()))
-
-    def _hear_again(self, pipeline: Pipeline) -> None:
-        pipeline.poller.tell(RowsSettled(self._aside.hear()))
-        self._leave_aside()
 
     # and back
 
@@ -293,7 +302,7 @@ class TableOwner(SupervisedActor):
 
     def _note_standby(self) -> None:
         self._doubts.end()
-        self._aside = SetAside(self._clock.monotonic)
+        self._aside = SetAside()
         if self._note.state is not TableState.STANDBY:
             self._log.info("another worker owns the table; standing by")
             self._note.stands_by()

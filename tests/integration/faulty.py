@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from actors import worker
 from actors.measures import Instruments
-from actors.messages import FromPipeline, RetryDue
+from actors.messages import FromPipeline, HearAgain, RetryDue
 from actors.parts import Recipient
 from actors.scheduler import ThreadScheduler
 from database.status import read_status
@@ -38,7 +38,7 @@ class HurriedScheduler(ThreadScheduler):
         self.waits: list[tuple[str, float]] = []
 
     def after(self, seconds: float, recipient: Recipient, message: object) -> None:
-        if isinstance(message, RetryDue | FromPipeline):
+        if isinstance(message, RetryDue | FromPipeline | HearAgain):
             self.waits.append((recipient.actor_class.__name__, seconds))  # type: ignore[attr-defined]  # an ActorRef
             seconds /= FASTER
         super().after(seconds, recipient, message)
