@@ -30,7 +30,7 @@ class SetAside:
     """Of one table: rows that fail alone, by an error that tells neither why nor, often, whether anything was written.
 
     As in a trial (`delivery.trial`) such a row is guilty only if others got through without it, and if it then fails
-    alone once more; where row after row fails it is the service's trouble. Other than in a trial recovery lies between
+    alone once more; where they fail in a row it is the service's trouble. Other than in a trial recovery lies between
     any two attempts. Only keys are kept: whether a row still waits, and what it holds, is read anew.
 
     A row is left aside once each time that it fails alone. Once it is heard it is sent with others; if they fail for
@@ -42,6 +42,7 @@ class SetAside:
         self._heard: dict[Key | None, Case] = {}  # were left aside, and aren't any more
         self._guilty: dict[Key | None, Case] = {}
         self._failing: set[RowRef] = set()
+        self._in_a_row = 0  # rows left aside since something arrived
 
     def accuse(self, row: RowRef, reason: str, *, refused: bool = False) -> Verdict:
         """The row failed alone.
@@ -56,16 +57,19 @@ class SetAside:
             self._heard[row.key] = Case(row, reason)
             return Verdict.SERVICES
         self._aside[row.key] = Case(row, reason)
-        if sum(not case.others_went for case in (*self._aside.values(), *self._heard.values())) < WITNESSES:
+        self._in_a_row += 1
+        if self._in_a_row < WITNESSES:
             return Verdict.LEFT_ASIDE
         self._aside.clear()
         self._heard.clear()
+        self._in_a_row = 0
         return Verdict.SERVICES
 
     def settled(self, keys: Collection[Key | None], *, arrived: bool) -> None:
         """These rows are done with. `arrived`: they were sent after all that was accused until now, and got through."""
         self._acquit(keys)
         if arrived:
+            self._in_a_row = 0
             self._aside = _others_went(self._aside)
             self._heard = _others_went(self._heard)
 

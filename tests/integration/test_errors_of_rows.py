@@ -114,7 +114,7 @@ UNKNOWN = pytest.mark.parametrize(
     ("method", "fault"),
     [
         pytest.param(STORAGE_WRITE, end_with(storage_status(Code.DATA_LOSS)), id="in doubt"),
-        pytest.param(INSERT_ALL, http_error(409, "duplicate"), id="insert_all, refused"),
+        pytest.param(INSERT_ALL, http_error(412, "conditionNotMet"), id="insert_all, refused"),
         pytest.param(INSERT_ALL, http_error(418, None), id="insert_all, in doubt"),
     ],
 )

@@ -1,5 +1,7 @@
 """Which rows are left aside, and which of them are guilty in the end."""
 
+import pytest
+
 from actors.set_aside import SetAside, Verdict
 from delivery.rows import Key
 from delivery.settle import RowRef
@@ -65,13 +67,22 @@ def test_a_row_that_arrived_after_all_is_acquitted() -> None:
     assert court.accuse(1) is LEFT_ASIDE
 
 
-def test_three_rows_that_fail_alone_while_none_gets_through_are_the_services_trouble() -> None:
+@pytest.mark.parametrize("rows", [(1, 2, 3), (1, 2, 1), (1, 1, 1)])
+def test_rows_that_fail_alone_while_none_gets_through_are_the_services_trouble(rows: tuple[int, ...]) -> None:
     court = Court()
-    assert court.accuse(1) is LEFT_ASIDE
-    court.aside.hear(1)
-    assert court.accuse(2) is LEFT_ASIDE
-    assert court.accuse(3) is SERVICES
-    assert court.left_aside == []
+    for _ in range(2):
+        for row in rows[:2]:
+            assert court.accuse(row) is LEFT_ASIDE
+            court.aside.hear(row)
+        assert court.accuse(rows[2]) is SERVICES
+        assert court.left_aside == []
+
+
+def test_what_gets_through_between_two_rows_that_fail_clears_the_service() -> None:
+    court = Court()
+    for row in range(10):
+        assert court.accuse(row) is LEFT_ASIDE
+        court.aside.settled([100 + row], arrived=row % 2 == 0)
 
 
 def test_a_row_that_was_refused_for_sure_blocks_the_table_until_there_are_others() -> None:
