@@ -10,10 +10,12 @@ from database.counting import Count
 from database.facts import OpenBatches, open_batches
 from database.failures import explain
 from database.table_status import TableStatus
+from delivery.triage import PATIENCE_SECONDS
 from operations.findings import Finding, error, ok, span, warning
 from operations.health import unconfigured
 
 STUCK_SECONDS = 900.0  # longer than any wait between two attempts at a batch
+DECIDED_SECONDS = 60.0  # an item whose time is over is decided by the next pass
 
 
 def check_queue(engine: Engine, name: str, status: TableStatus, settings: Settings) -> Iterator[Finding]:
@@ -49,8 +51,11 @@ def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: 
     age = status.oldest_pending_age_seconds
     since = f", the oldest for {span(age)}" if age is not None and age > 0 else ""
     waiting = f"rows waiting for BigQuery: {_about(status.pending)}{status.pending.rows:,}{since}"
-    # What waits for its row waits for no worker.
-    too_old = age is not None and age > settings.oldest_pending_threshold_seconds and status.rowless is None
+    # What waits for its row waits for no worker, but not for ever.
+    patience = settings.oldest_pending_threshold_seconds
+    if status.rowless is not None:
+        patience = max(patience, PATIENCE_SECONDS + DECIDED_SECONDS)
+    too_old = age is not None and age > patience
     if status.pending.rows > settings.pending_threshold or too_old:
         yield warning(name, waiting, "see that a worker runs and that BigQuery answers; a backlog is sent by itself")
     else:

@@ -317,6 +317,13 @@ def test_an_item_that_waits_for_its_row_is_named_and_no_worker_is_blamed() -> No
     assert "producer" in str(found.fix)
 
 
+def test_an_item_that_waits_for_its_row_hides_no_table_that_is_stuck() -> None:
+    rowless = Rowless(1, first_item=12, first_record="99", has_flag=True)
+    status = TableStatus("running", owner_alive=True, oldest_pending_age_seconds=4_000.0, rowless=rowless)
+    found = list(judge_queue("logs", status, OpenBatches(0, 0.0), settings()))
+    assert [finding.text for finding in found if "the oldest for" in finding.text and finding.level is Level.WARNING]
+
+
 def test_failed_rows_are_looked_at_by_command() -> None:
     status = TableStatus("running", owner_alive=True, failed=Count(3))
     fix = str(bad(judge_queue("logs", status, OpenBatches(0, 0.0), settings())).fix)
