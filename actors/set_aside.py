@@ -65,9 +65,11 @@ class SetAside:
         self._in_a_row = 0
         return Verdict.SERVICES
 
-    def settled(self, keys: Collection[Key | None], *, arrived: bool) -> None:
+    def settled(self, rows: Iterable[RowRef], *, arrived: bool) -> None:
         """These rows are done with. `arrived`: they were sent after all that was accused until now, and got through."""
-        self._acquit(keys)
+        for row in rows:
+            if (case := self._heard.get(row.key)) is not None and case.row == row:
+                del self._heard[row.key]
         if arrived:
             self._in_a_row = 0
             self._aside = _others_went(self._aside)
@@ -75,7 +77,9 @@ class SetAside:
 
     def take_guilty(self, there: Collection[Key | None]) -> list[Case]:
         """Those to be failed now, recovery having found that they aren't in BigQuery; these are."""
-        self._acquit(there)
+        for key in there:
+            self._aside.pop(key, None)
+            self._heard.pop(key, None)
         guilty = [case for key, case in self._guilty.items() if key not in there]
         self._guilty.clear()
         self._failing = {case.row for case in guilty}
@@ -99,11 +103,6 @@ class SetAside:
             return False
         self._heard[key] = case
         return True
-
-    def _acquit(self, keys: Iterable[Key | None]) -> None:
-        for key in keys:
-            self._aside.pop(key, None)
-            self._heard.pop(key, None)
 
 
 def _others_went(cases: dict[Key | None, Case]) -> dict[Key | None, Case]:

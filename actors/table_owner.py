@@ -150,7 +150,7 @@ class TableOwner(SupervisedActor):
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
-                self._aside.settled([row.key for row in message.rows], arrived=message.arrived)
+                self._aside.settled(message.rows, arrived=message.arrived)
                 self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
@@ -164,8 +164,8 @@ class TableOwner(SupervisedActor):
                 self._note.note_actor(self._lease, actor, reason if state is TableState.WAITING else None)
             case LookupPassDone():
                 self._end_lookups(pipeline)
-            case Flushed(command_id):
-                self._flushed(pipeline, command_id)
+            case Flushed():
+                self._flushed(message)
             case RetentionDone():
                 self._retention_done(message)
             case Drained():
@@ -355,13 +355,17 @@ class TableOwner(SupervisedActor):
             case RunRetention():
                 pipeline.retention.tell(order)
 
-    def _flushed(self, pipeline: Pipeline, command_id: int) -> None:
-        if not self._finish(command_id, {"flushedCount": self._commands.sent_since(command_id)}):
-            pipeline.poller.tell(Flush(command_id))  # it comes through again
+    def _flushed(self, flushed: Flushed) -> None:
+        if not self._finish(flushed.command_id, {"flushedCount": self._commands.sent_since(flushed.command_id)}):
+            self._again(flushed)
 
     def _retention_done(self, done: RetentionDone) -> None:
         if done.command_id is not None and not self._finish(done.command_id, done.report):
-            self._scheduler.after(AGAIN_SECONDS, self.actor_ref, FromPipeline(self._generation, done))
+            self._again(done)
+
+    def _again(self, result: Flushed | RetentionDone) -> None:
+        """It could not be written down; in a loop that asks at once the database would feel it."""
+        self._scheduler.after(AGAIN_SECONDS, self.actor_ref, FromPipeline(self._generation, result))
 
     def _finish(self, command_id: int, result: Mapping[str, object]) -> bool:
         return self._lease is not None and self._commands.finish(self._lease, command_id, result)

@@ -25,7 +25,7 @@ def test_a_row_is_guilty_once_others_went_and_it_fails_alone_again() -> None:
     court = Court()
     assert court.accuse(1) is LEFT_ASIDE
     assert court.left_aside == [1]
-    court.aside.settled([2], arrived=True)
+    court.aside.settled([RowRef(2)], arrived=True)
     assert court.aside.hear(1)
     assert court.left_aside == []
     assert court.accuse(1) is GUILTY
@@ -35,7 +35,7 @@ def test_a_row_is_guilty_once_others_went_and_it_fails_alone_again() -> None:
 def test_what_was_sent_before_the_accusation_says_nothing() -> None:
     court = Court()
     court.accuse(1)
-    court.aside.settled([2], arrived=False)  # recovery found it, or a look-up
+    court.aside.settled([RowRef(2)], arrived=False)  # recovery found it, or a look-up
     court.aside.take_guilty({3})
     court.aside.hear(1)
     assert court.accuse(1) is LEFT_ASIDE
@@ -44,7 +44,7 @@ def test_what_was_sent_before_the_accusation_says_nothing() -> None:
 def test_a_row_that_was_heard_is_not_left_aside_again_before_it_fails_alone() -> None:
     court = Court()
     court.accuse(1)
-    court.aside.settled([2], arrived=True)
+    court.aside.settled([RowRef(2)], arrived=True)
     court.aside.hear(1)
     assert court.aside.take_guilty(()) == []  # a pipeline that failed for other reasons starts anew
     assert court.left_aside == []
@@ -61,10 +61,18 @@ def test_a_row_that_isnt_left_aside_needs_no_hearing() -> None:
 def test_a_row_that_arrived_after_all_is_acquitted() -> None:
     court = Court()
     court.accuse(1)
-    court.aside.settled([2], arrived=True)
+    court.aside.settled([RowRef(2)], arrived=True)
     court.aside.hear(1)
-    court.aside.settled([1], arrived=False)
+    court.aside.settled([RowRef(1)], arrived=False)
     assert court.accuse(1) is LEFT_ASIDE
+
+
+def test_another_item_of_the_row_that_is_settled_changes_nothing() -> None:
+    court = Court()
+    court.accuse(1)
+    court.aside.settled([RowRef(1, item=2)], arrived=False)
+    assert court.left_aside == [1]
+    assert court.aside.hear(1)
 
 
 @pytest.mark.parametrize("rows", [(1, 2, 3), (1, 2, 1), (1, 1, 1)])
@@ -82,12 +90,12 @@ def test_what_gets_through_between_two_rows_that_fail_clears_the_service() -> No
     court = Court()
     for row in range(10):
         assert court.accuse(row) is LEFT_ASIDE
-        court.aside.settled([100 + row], arrived=row % 2 == 0)
+        court.aside.settled([RowRef(100 + row)], arrived=row % 2 == 0)
 
 
 def test_a_row_that_was_refused_for_sure_blocks_the_table_until_there_are_others() -> None:
     court = Court()
     assert court.accuse(1, refused=True) is SERVICES
     assert court.left_aside == []
-    court.aside.settled([2], arrived=True)
+    court.aside.settled([RowRef(2)], arrived=True)
     assert court.accuse(1, refused=True) is GUILTY

@@ -410,6 +410,20 @@ def test_a_flush_that_a_dead_owner_took_is_taken_on() -> None:
     assert (world.db.commands[7], world.db.results[7]) == ("done", {"flushedCount": 0})
 
 
+def test_a_flush_whose_result_could_not_be_written_down_is_done_later_and_asked_for_no_sooner() -> None:
+    world = World().start()
+    world.db.commands[7] = "waiting"
+    world.tell(Flush(7))
+    world.pipeline.poller.take(Flush)
+    world.ledger.faults.append(FailAt(0))
+    world.from_pipeline(Flushed(7))
+    world.advance(AGAIN_SECONDS / 2)
+    assert world.db.results == {}
+    assert world.pipeline.poller.take(Flush) == []
+    world.advance(AGAIN_SECONDS)
+    assert world.db.results == {7: {"flushedCount": 0}}
+
+
 def test_a_flush_of_a_table_that_waits_tries_it_at_once_and_only_once() -> None:
     world = World().start()
     world.from_pipeline(RecoveryNeeded("no such table", blocked=True))
