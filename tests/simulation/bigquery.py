@@ -47,20 +47,26 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    stream: str
-    offset: int
+    """One that carries rows; sent at this time. Without streams it has no stream either, and no offset."""
+
+    stream: str | None
+    offset: int | None
     rows: tuple[SiteRow, ...]
+    at: float
 
 
 class SimBigQuery:
     """One table. The faults are for the next calls of whomever, one each.
 
     Args:
+        streams: it is written to through streams; else by requests (insertAll) that nothing shuts out, and that are
+            lost, as bq-sync takes for granted, where they don't arrive within LATEST_SECONDS.
         names_bad_rows: a refusal names the guilty rows; else it is an error that says nothing.
         repeats_counts: a stream that is finalized once more tells its count again; else only that it is final.
     """
 
-    def __init__(self, clock: FakeClock, *, names_bad_rows: bool, repeats_counts: bool) -> None:
+    def __init__(self, clock: FakeClock, *, streams: bool = True, names_bad_rows: bool, repeats_counts: bool) -> None:
+        self.has_streams = streams
         self.streams: dict[str, list[SiteRow]] = {}
         self.made: dict[str, float] = {}  # when each stream was
         self.final: set[str] = set()
@@ -96,22 +102,23 @@ class SimBigQuery:
         """Requests that were under way arrive now; nobody hears the answers."""
         requests, self.under_way = self.under_way, []
         for request in requests:
-            self._write(request)
+            if self.has_streams or self._clock.now - request.at < LATEST_SECONDS:
+                self._write(request)
 
     # the verbs
 
-    def open(self) -> str:
+    def open(self) -> str | None:
         self._fail("open")
+        if not self.has_streams:
+            return None
         name = f"stream {len(self.made) + 1}"
         self.streams[name] = []
         self.made[name] = self._clock.now
         return name
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
-        assert stream is not None
-        assert offset is not None
         assert isinstance(rows, SimRows)
-        request = Request(stream, offset, rows.rows)
+        request = Request(stream, offset, rows.rows, self._clock.now)
         if self.outage is not None:
             return self.outage
         fault = self.append_faults.popleft() if self.append_faults else None
@@ -147,6 +154,23 @@ class SimBigQuery:
             raise DestinationError(failure)
 
     def _write(self, request: Request) -> AppendResult:
+        if request.stream is not None and (elsewhere := self._not_at_its_end(request)) is not None:
+            return elsewhere
+        bad = {place: "refused" for place, row in enumerate(request.rows) if row[3] == REFUSED}
+        if bad and not self._names_bad_rows:
+            return UNKNOWN
+        if bad:
+            return Failure(ErrorClass.BAD_ROW, "INVALID_ARGUMENT: rows", definite=True, bad_rows=bad)
+        for row in request.rows:
+            self._add(row)
+        if request.stream is not None:
+            self.streams[request.stream].extend(request.rows)
+        return Appended()
+
+    def _not_at_its_end(self, request: Request) -> AlreadyThere | Failure | None:
+        """What the stream answers unless the request is for where it ends."""
+        assert request.stream is not None
+        assert request.offset is not None
         held = self.streams.get(request.stream)
         if held is None:
             return Failure(ErrorClass.STREAM, "NOT_FOUND", definite=True)
@@ -156,15 +180,7 @@ class SimBigQuery:
             return AlreadyThere()
         if request.offset > len(held):
             return Failure(ErrorClass.STREAM, "OUT_OF_RANGE", definite=True)
-        bad = {place: "refused" for place, row in enumerate(request.rows) if row[3] == REFUSED}
-        if bad and not self._names_bad_rows:
-            return UNKNOWN
-        if bad:
-            return Failure(ErrorClass.BAD_ROW, "INVALID_ARGUMENT: rows", definite=True, bad_rows=bad)
-        for row in request.rows:
-            self._add(row)
-        held.extend(request.rows)
-        return Appended()
+        return None
 
     def _add(self, row: SiteRow) -> None:
         self.there[row[:3]] += 1
@@ -175,14 +191,23 @@ class SimBigQuery:
 
 
 OWN_SITE = "ours"
+LATEST_SECONDS = 50.0  # after which no request of insertAll arrives any more
 
 
 class Port:
-    """The table as one process reaches it: each verb is a side effect."""
+    """The table as one process reaches it, once it has opened it: each verb is a side effect.
 
-    def __init__(self, table: SimBigQuery, side_effect: Callable[[], None]) -> None:
+    What isn't promised of insertAll is kept out: a request of who has lost the lease before it goes out is lost too.
+
+    Args:
+        owns: whether the process still has the lease.
+    """
+
+    def __init__(self, table: SimBigQuery, side_effect: Callable[[], None], owns: Callable[[], bool]) -> None:
         self._table = table
         self._side_effect = side_effect
+        self._owns = owns
+        self._is_closed = False
 
     def open(self) -> str | None:
         self._side_effect()
@@ -190,6 +215,8 @@ class Port:
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         self._side_effect()
+        if not self._table.has_streams and (self._is_closed or not self._owns()):
+            return TIMEOUT
         return self._table.send(stream, offset, rows)
 
     def finalize(self, stream: str) -> FinalizeResult:
@@ -201,4 +228,4 @@ class Port:
         return self._table.look_up(rows)
 
     def close(self) -> None:
-        pass
+        self._is_closed = True

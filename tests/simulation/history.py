@@ -18,8 +18,9 @@ from tests.simulation.violation import Violation
 from tests.simulation.world import Past, Setting, World
 
 SETTINGS = [
-    Setting(past, named, repeated, late, both)
-    for past, named, repeated, late, both in product(Past, (True, False), (True, False), (True, False), (False, True))
+    Setting(past, streams, named, repeated, late, both)
+    for past, streams in product(Past, (True, False))
+    for named, repeated, late, both in product((True, False), (True, False), (True, False), (False, True))
 ]
 
 

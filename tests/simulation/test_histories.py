@@ -19,15 +19,17 @@ PROMISED = [Past.NONE, Past.POWER_CUT, Past.RESTORED]
 
 
 @pytest.mark.timeout(max(120, HISTORIES))
+@pytest.mark.parametrize("streams", [True, False], ids=["storage_write", "insert_all"])
 @pytest.mark.parametrize("past", PROMISED, ids=lambda past: past.name.lower())
-def test_every_row_arrives_exactly_once(past: Past) -> None:
+def test_every_row_arrives_exactly_once(past: Past, streams: bool) -> None:
     counted = Counter[str]()
 
     @settings(
         max_examples=HISTORIES, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
     )
     @given(
-        setting=st.sampled_from([s for s in SETTINGS if s.past is past]), decisions=st.binary(min_size=30, max_size=80)
+        setting=st.sampled_from([s for s in SETTINGS if s.past is past and s.streams is streams]),
+        decisions=st.binary(min_size=30, max_size=80),
     )
     def every_history(setting: object, decisions: bytes) -> None:
         outcome = run(decisions, setting)  # type: ignore[arg-type]  # a Setting
@@ -36,4 +38,5 @@ def test_every_row_arrives_exactly_once(past: Past) -> None:
 
     with small_world():
         every_history()
-    print(f"{past.name}: {counted['histories']:,} histories, {counted['steps']:,} steps")
+    method = "storage_write" if streams else "insert_all"
+    print(f"{past.name}, {method}: {counted['histories']:,} histories, {counted['steps']:,} steps")

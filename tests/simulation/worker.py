@@ -4,7 +4,7 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -42,7 +42,7 @@ INTERVAL = 20.0
 POLL_SECONDS = 10.0
 SETTLE_SECONDS = 60.0
 
-SETTINGS = Settings.model_construct(stream_settle_seconds=SETTLE_SECONDS)
+SETTINGS = Settings.model_construct(stream_settle_seconds=SETTLE_SECONDS, lookup_settle_seconds=SETTLE_SECONDS)
 MAPPING: Any = SimMapping()
 
 
@@ -146,13 +146,13 @@ class SimTable:
         self._effect = effect
         self._ledger = SimLedger(site.database, effect, site.ledger_faults)
         self._source = SimSource(site.database, effect, site.source_faults)
-        self._destination = Port(site.bigquery, effect)
+        self._destination = self._port()
         self.owner = TableOwner(
             site.name,
             self,
             self._ledger.grant,
             self._ledger,
-            lambda: self,
+            self._open,
             worker.scheduler,
             clock,
             _give_up,
@@ -177,6 +177,18 @@ class SimTable:
         worker.threads.add("owner", ActorThread(self.owner))
         self.owner.actor_ref.tell(RetryDue(0))
 
+    def _port(self) -> Port:
+        return Port(self._site.bigquery, self._effect, self._owns)
+
+    def _owns(self) -> bool:
+        lease = self.owner._tenure.lease
+        return lease is not None and lease.token == self._site.database.token
+
+    def _open(self) -> "SimTable":
+        self._destination = self._port()
+        self._opened = replace(self._opened, destination=self._destination)
+        return self
+
     # owned.Locks
 
     def take(self, table: str) -> int | None:
@@ -198,7 +210,7 @@ class SimTable:
         return self._opened.recover(*args)
 
     def close(self) -> None:
-        pass
+        self._destination.close()
 
     def start(self, start: Start, upstream: Recipient) -> "SimPipeline":
         """As `actors.table` does, on simulated threads."""

@@ -38,6 +38,7 @@ class Setting:
     """What a history starts with."""
 
     past: Past = Past.NONE
+    streams: bool = True  # else rows are written by insertAll
     names_bad_rows: bool = True
     repeats_counts: bool = True
     late_arrive_last: bool = True  # requests that are under way at the end arrive; else never
@@ -57,7 +58,12 @@ class World:
             SimSite(
                 f"logs{number or ''}",
                 SimDatabase(self.clock),
-                SimBigQuery(self.clock, names_bad_rows=setting.names_bad_rows, repeats_counts=setting.repeats_counts),
+                SimBigQuery(
+                    self.clock,
+                    streams=setting.streams,
+                    names_bad_rows=setting.names_bad_rows,
+                    repeats_counts=setting.repeats_counts,
+                ),
                 durability,
             )
             for number in range(tables)
