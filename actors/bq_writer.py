@@ -294,8 +294,10 @@ class BqWriter(PipelineActor):
                 self._reject(begun, guilty)
             case Hold(reason, alone, seconds):
                 accused = _refs(begun.outgoing)[0] if alone else None
+                # Where others wait behind it they tell, sooner than a probe would, whether it is the row's trouble.
+                blocked = not alone or not any(isinstance(work, BatchReady) for work in self._work)
                 needed = RecoveryNeeded(
-                    reason, blocked=True, probe_after=seconds, batch=begun.batch_id, accused=accused
+                    reason, blocked=blocked, probe_after=seconds, batch=begun.batch_id, accused=accused
                 )
                 self._hold(begun, needed)
             case Recover(reason, smaller, alone):

@@ -77,6 +77,7 @@ class MemoryDatabase:
     last_error: str | None = None
     token: str | None = None  # of the lease
     lock_holder: int | None = None  # the connection that holds the advisory lock
+    item_ids: "Counter" = field(default_factory=lambda: Counter())  # the same one for all copies: it never goes back
 
     # what producers and older programs do
 
@@ -97,11 +98,16 @@ class MemoryDatabase:
         id: int | None = None,
     ) -> int:
         """Add a queue item with the next id, or with this one: transactions commit in any order."""
-        id_ = next_id(self.items) if id is None else id
+        id_ = self.next_item() if id is None else id
         created_at = self.clock.time() - age_seconds
         item = StoredItem(id_, str(record_id), operation, payload, status, batch_id, resend, None, created_at)
         self.items[id_] = item
         return id_
+
+    def next_item(self) -> int:
+        """The id of the next item, for the transaction that asks for it, whether that commits or not."""
+        self.item_ids.last = max(self.item_ids.last, *self.items, 0) + 1
+        return self.item_ids.last
 
     # what tests ask
 
@@ -127,6 +133,13 @@ class MemoryDatabase:
     def change_items(self, items: Iterable[int], **changes: object) -> None:
         for item in items:
             self.items[item] = replace(self.items[item], **changes)  # type: ignore[arg-type]  # fields of StoredItem
+
+
+@dataclass
+class Counter:
+    """Ids that were given out."""
+
+    last: int = 0
 
 
 def next_id(rows: Iterable[int]) -> int:

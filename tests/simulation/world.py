@@ -10,7 +10,7 @@ from actors.messages import Flush, Pause, Resume, Stop
 from database.durability import Durability
 from delivery.ledger import ItemStatus
 from tests.fakes.clock import FakeClock
-from tests.fakes.database import StoredItem, next_id
+from tests.fakes.database import StoredItem
 from tests.simulation.bigquery import REFUSED, SimBigQuery
 from tests.simulation.check import check_end, check_now
 from tests.simulation.database import SimDatabase
@@ -182,7 +182,7 @@ class World:
     def add_item(self, record_id: str, *, reserve: bool = False, **how: Any) -> None:
         if not self.setting.names_bad_rows and self._is_refused(record_id, how):
             return  # see _may_be_refused
-        id_ = next_id((*self.db.items, *(item.id for item in self.reserved_items)))
+        id_ = self.db.next_item()
         item = StoredItem(id_, record_id, created_at=self.clock.now, **how)
         if reserve:
             self.reserved_items.append(item)
