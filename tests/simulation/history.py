@@ -62,9 +62,9 @@ class Run:
         return self.violation is not None and "in BigQuery" in self.violation
 
 
-def run(decisions: bytes, setting: Setting, *, told: bool = False) -> Run:
-    """Let the history happen. To be called in a `small_world`."""
-    world = World(setting, told=told)
+def run(decisions: bytes, setting: Setting, *, tables: int = 1, told: bool = False) -> Run:
+    """Let the history happen, all of it to the first of so many tables. To be called in a `small_world`."""
+    world = World(setting, tables=tables, told=told)
     violation = None
     try:
         for decision in decisions:
@@ -73,6 +73,7 @@ def run(decisions: bytes, setting: Setting, *, told: bool = False) -> Run:
                 world.say(step.words)
             step.happen(world)
         world.check()
+        world.demand_that_others_go_on()
         world.heal()
         for site in world.sites:
             if (wrong := check_end(site)) is not None:
@@ -83,6 +84,6 @@ def run(decisions: bytes, setting: Setting, *, told: bool = False) -> Run:
     return Run(len(decisions), violation, world.events or [])
 
 
-def decided(decisions: bytes, setting: Setting) -> list[str]:
+def decided(decisions: bytes, setting: Setting, tables: int = 1) -> list[str]:
     """The history in words."""
-    return [str(setting), *run(decisions, setting, told=True).events]
+    return [str(setting), *run(decisions, setting, tables=tables, told=True).events]

@@ -11,11 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.history import SETTINGS, decided, run, small_world
-from tests.simulation.world import Past
+from tests.simulation.world import Past, Setting
 
 HISTORIES = int(os.environ.get("SIMULATION_HISTORIES", "300"))  # of each kind
 
 PROMISED = [Past.NONE, Past.POWER_CUT, Past.RESTORED]
+
+
+@settings(
+    max_examples=HISTORIES, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+@given(
+    setting=st.sampled_from([s for s in SETTINGS if s.past is Past.NONE]), decisions=st.binary(min_size=30, max_size=80)
+)
+@pytest.mark.timeout(max(120, HISTORIES))
+def test_no_table_is_starved_whatever_another_one_suffers(setting: Setting, decisions: bytes) -> None:
+    with small_world():
+        outcome = run(decisions, setting, tables=2)
+        assert outcome.violation is None, "\n".join(decided(decisions, setting, tables=2))
 
 
 @pytest.mark.timeout(max(120, HISTORIES))
@@ -31,10 +44,10 @@ def test_every_row_arrives_exactly_once(past: Past, streams: bool) -> None:
         setting=st.sampled_from([s for s in SETTINGS if s.past is past and s.streams is streams]),
         decisions=st.binary(min_size=30, max_size=80),
     )
-    def every_history(setting: object, decisions: bytes) -> None:
-        outcome = run(decisions, setting)  # type: ignore[arg-type]  # a Setting
+    def every_history(setting: Setting, decisions: bytes) -> None:
+        outcome = run(decisions, setting)
         counted.update(histories=1, steps=outcome.steps)
-        assert outcome.violation is None, "\n".join(decided(decisions, setting))  # type: ignore[arg-type]
+        assert outcome.violation is None, "\n".join(decided(decisions, setting))
 
     with small_world():
         every_history()

@@ -15,6 +15,7 @@ from tests.simulation.bigquery import REFUSED, SimBigQuery
 from tests.simulation.check import check_end, check_now
 from tests.simulation.database import SimDatabase
 from tests.simulation.mapping import event_id
+from tests.simulation.violation import Violation
 from tests.simulation.worker import SimSite, SimWorker
 
 FLUSH_SECONDS = 1.0  # innodb_flush_log_at_timeout
@@ -302,6 +303,21 @@ class World:
         self.unnoticed = True
 
     # the end
+
+    def demand_that_others_go_on(self) -> None:
+        """Whatever the first table suffers: rows of the others arrive within minutes.
+
+        Raises:
+            Violation: one is starved.
+        """
+        for site in self.sites[1:]:
+            with site.database.changing() as db:
+                db.values[1] = (1, "good", 0)
+        for _ in range(3):
+            self.advance(60, (0, 1))
+        for site in self.sites[1:]:
+            if (wrong := check_end(site)) is not None:
+                raise Violation(f"{site.name} is starved: {wrong}")
 
     def check(self) -> None:
         for site in self.sites:
