@@ -28,7 +28,7 @@ SETTINGS = [
 def small_world() -> Iterator[None]:
     """What the code does in hundreds it does in twos and threes here; it logs nothing, and knows no threads."""
     with (
-        mock.patch.object(structlog, "get_logger", return_value=_Silence()),
+        mock.patch.object(structlog, "get_logger", lambda *_: _SILENCE),  # a Mock would remember every call
         mock.patch.object(pykka.ThreadingActor, "_create_actor_inbox", staticmethod(Inbox)),
         mock.patch.object(complete, "CHUNK", 2),
         mock.patch.object(room, "PAGE_ROWS", 3),
@@ -46,6 +46,9 @@ class _Silence:
     def info(self, event: str, **fields: object) -> None: ...
 
     warning = error = debug = info
+
+
+_SILENCE = _Silence()
 
 
 @dataclass
@@ -81,6 +84,8 @@ def run(decisions: bytes, setting: Setting, *, tables: int = 1, told: bool = Fal
     except Violation as found:
         violation = str(found)
         world.say(violation)
+    finally:
+        world.end()
     return Run(len(decisions), violation, world.events or [])
 
 

@@ -100,6 +100,12 @@ class Threads:
         """Let go of threads that never work again."""
         self._threads = [(r, t) for r, t in self._threads if t in self._suspended or not t.has_ended]
 
+    def end(self) -> None:
+        """Let go of everything that a thread is in the middle of: a greenlet that is suspended is never collected."""
+        for running in self._suspended.values():
+            running.throw()
+        self._suspended.clear()
+
     def side_effect(self) -> None:
         """Stop here until there is leave to go on."""
         while self._budget <= 0:

@@ -80,6 +80,7 @@ class World:
         self._next_key = self._first_key = 1
         self._next_command = 1
         self._workers: list[SimWorker | None] = [None, None]
+        self._all_workers: list[SimWorker] = []
 
     # what is told
 
@@ -96,6 +97,7 @@ class World:
             worker = self._workers[slot] = SimWorker(
                 NAMES[slot], self.sites, self._connections.__next__, self.clock, lookup_first=first
             )
+            self._all_workers.append(worker)
         elif worker.has_stopped:  # the process ends, and its connections with it
             self._free(worker)
             self._workers[slot] = None
@@ -111,6 +113,11 @@ class World:
         if self._may_run(slot):
             self.worker(slot).run(budget, first, held)
             self.check()
+
+    def end(self) -> None:
+        """Nothing more happens here."""
+        for worker in self._all_workers:
+            worker.threads.end()
 
     def _may_run(self, slot: int) -> bool:
         # An operator starts one worker with --lookup-first, and others once it has written that down.
