@@ -28,7 +28,7 @@ SETTINGS = [
 def small_world() -> Iterator[None]:
     """What the code does in hundreds it does in twos and threes here; it logs nothing, and knows no threads."""
     with (
-        mock.patch.object(structlog, "get_logger", lambda *_: _SILENCE),  # a Mock would remember every call
+        mock.patch.object(structlog, "get_logger", _silent),  # a Mock would remember every call
         mock.patch.object(pykka.ThreadingActor, "_create_actor_inbox", staticmethod(Inbox)),
         mock.patch.object(complete, "CHUNK", 2),
         mock.patch.object(room, "PAGE_ROWS", 3),
@@ -48,7 +48,8 @@ class _Silence:
     warning = error = debug = info
 
 
-_SILENCE = _Silence()
+def _silent(*_: object) -> _Silence:
+    return _Silence()
 
 
 @dataclass
