@@ -142,6 +142,7 @@ class SimTable:
         self._site = site
         self._clock = clock
         self._scheduler = worker.scheduler
+        self._marker: SyncMarker | None = None  # of the pipeline that was started last
         effect = worker.threads.side_effect
         self._effect = effect
         self._ledger = SimLedger(site.database, effect, site.ledger_faults)
@@ -189,6 +190,11 @@ class SimTable:
         self._opened = replace(self._opened, destination=self._destination)
         return self
 
+    @property
+    def is_writing_down(self) -> bool:
+        """Whether what became of rows may be in the database without the process knowing it."""
+        return self._marker is not None and bool(self._marker._work)
+
     # owned.Locks
 
     def take(self, table: str) -> int | None:
@@ -216,7 +222,7 @@ class SimTable:
         """As `actors.table` does, on simulated threads."""
         lease, clock, scheduler = start.lease, self._clock, self._scheduler
         calls = CallsThread()
-        marker = SyncMarker(upstream, self._ledger, lease, scheduler, _backoff())
+        marker = self._marker = SyncMarker(upstream, self._ledger, lease, scheduler, _backoff())
         writer = BqWriter(
             upstream,
             marker.actor_ref,

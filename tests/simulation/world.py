@@ -249,6 +249,9 @@ class World:
             worker.tables[0].owner.actor_ref.tell(Pause() if self.db.paused else Resume())
 
     def retry_failed(self, *, mended: bool) -> None:
+        """Not while a worker doesn't know yet that it has failed the row: it would fail it once more."""
+        if any(worker.tables[0].is_writing_down for worker in self.living):
+            return
         failed = [item for item in self.db.items.values() if item.status is ItemStatus.FAILED]
         if failed and (mended or self.setting.names_bad_rows):
             with self.db.changing() as db:
