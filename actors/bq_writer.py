@@ -36,7 +36,7 @@ from delivery.errors import DestinationError
 from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger
 from delivery.position import Position
-from delivery.retry import Decision, GiveBack, Hold, Recover, Reject, TakeApart
+from delivery.retry import Decision, GiveBack, Hold, LeaveAside, Recover, Reject, TakeApart
 from delivery.rows import Outgoing
 from delivery.settle import Outcome, RowRef
 from delivery.trial import Trial
@@ -292,17 +292,14 @@ class BqWriter(PipelineActor):
                 reason = next(iter(guilty.values()))
                 self._log.warning("rows refused", batch=begun.batch_id, rows=len(guilty), reason=reason)
                 self._reject(begun, guilty)
-            case Hold(reason, alone, seconds):
-                accused = _refs(begun.outgoing)[0] if alone else None
-                # Where others wait behind it they tell, sooner than a probe would, whether it is the row's trouble.
-                blocked = not alone or not any(isinstance(work, BatchReady) for work in self._work)
-                needed = RecoveryNeeded(
-                    reason, blocked=blocked, probe_after=seconds, batch=begun.batch_id, accused=accused
-                )
-                self._hold(begun, needed)
+            case Hold(reason):
+                self._take_back(begun, RecoveryNeeded(reason, blocked=True, batch=begun.batch_id))
+            case LeaveAside(reason):
+                accused = _refs(begun.outgoing)
+                self._take_back(begun, RecoveryNeeded(reason, batch=begun.batch_id, accused=accused))
             case Recover(reason, smaller, alone):
                 next_rows = max(1, rows // 2) if smaller else None
-                accused = _refs(begun.outgoing)[0] if alone else None
+                accused = _refs(begun.outgoing) if alone else ()
                 self._steps.end(RecoveryNeeded(reason, next_rows=next_rows, batch=begun.batch_id, accused=accused))
 
     def _give_back(self, begun: Begun) -> None:
@@ -348,13 +345,14 @@ class BqWriter(PipelineActor):
         self._trial = None
         for row in trial.guilty:
             self._marker.tell(RowsDecided(_refs(row), Outcome.FAILED, f"its batch-mates got through: {trial.reason}"))
-        if trial.is_services:
-            self._steps.end(RecoveryNeeded(trial.reason, blocked=True))
+        if trial.accused:
+            accused = tuple(ref for row in trial.accused for ref in _refs(row))
+            self._steps.end(RecoveryNeeded(trial.reason, accused=accused))
         else:
             self._done()
 
-    def _hold(self, begun: Begun, needed: RecoveryNeeded) -> None:
-        """Nothing gets through. Take the batch back if nothing of it can have been written; else recovery decides."""
+    def _take_back(self, begun: Begun, needed: RecoveryNeeded) -> None:
+        """Nothing of it was written, or else recovery decides."""
         if self._sending.nothing_written:
             self._refuse(begun, {}, then=lambda: self._steps.end(needed))
         else:

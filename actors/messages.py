@@ -13,7 +13,6 @@ from delivery.destination import AppendResult
 from delivery.errors import DestinationError
 from delivery.finding import Found
 from delivery.ledger import Lookups
-from delivery.retry import PROBE_SECONDS
 from delivery.rows import Key, Outgoing
 from delivery.settle import Outcome, RowRef
 
@@ -238,17 +237,16 @@ class StateChanged:
 class RecoveryNeeded:
     """The pipeline can't go on: what became of its batch has to be found out first.
 
-    `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through; try again
-    after `probe_after` seconds. `batch`: for the log. `accused`: the batch's only row, which may be the reason.
+    `next_rows`: how large the next batch may be at most (None: as before). `blocked`: nothing gets through until
+    somebody acts. `batch`: for the log. `accused`: rows that failed alone, and may be themselves the reason.
     `look_up`: the database went back in time, so that every waiting row has to be looked up before it is sent.
     """
 
     reason: str
     next_rows: int | None = None
     blocked: bool = False
-    probe_after: float = PROBE_SECONDS
     batch: int | None = field(default=None, compare=False)
-    accused: RowRef | None = None
+    accused: tuple[RowRef, ...] = ()
     look_up: bool = False
 
 
@@ -257,6 +255,11 @@ class HearAgain:
     """TableOwner's own: this row was left aside for long enough."""
 
     key: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class HearAll:
+    """TableOwner's own: the pipeline has worked for a while, and no row of those that it found has failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,8 @@ class Poller(PipelineActor):
         if self._in_pass or self._looking_up_is_done:
             return
         self._after_item, self._after_key, self._keys_left = 0, None, True
-        self._pass_barriers, self._barriers = self._barriers, []
+        self._pass_barriers += self._barriers  # what a failed read has kept from being handed on is there still
+        self._barriers = []
         self._pass_counts = self._lookups.first and self._clock.monotonic() >= self._lookups_from
         self._read()
 

@@ -8,33 +8,48 @@ from delivery.rows import Key
 from delivery.settle import RowRef
 from delivery.trial import WITNESSES
 
+PROOFS = 2
+MOST = 300  # rows left aside at once; beyond that they are tried again from the first on
+
 
 class Verdict(Enum):
     """What follows when a row has failed alone."""
 
     LEFT_ASIDE = "left aside"  # until it is heard
     GUILTY = "guilty"  # unless recovery finds it in BigQuery
-    SERVICES = "the service's"  # trouble, as far as anybody can tell
+    SERVICES = "the service's"  # trouble, as far as anybody can tell; the row is left aside all the same
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row that was sent alone, again and again, and what came of it; `others_went`: others got through since."""
+    """A row that failed alone, and why.
+
+    `others_went`: others got through since. `proofs`: how often they did before, each time between two of its failures.
+    `is_due`: it has been left aside for long enough.
+    """
 
     row: RowRef
     reason: str
+    proofs: int = 0
     others_went: bool = False
+    is_due: bool = False
 
 
 class SetAside:
-    """Of one table: rows that fail alone, by an error that tells neither why nor, often, whether anything was written.
+    """Of one table: rows that fail alone, by an error that doesn't tell why.
 
     As in a trial (`delivery.trial`) such a row is guilty only if others got through without it, and if it then fails
-    alone once more; where they fail in a row it is the service's trouble. Other than in a trial recovery lies between
-    any two attempts. Only keys are kept: whether a row still waits, and what it holds, is read anew.
+    alone once more. Other than in a trial minutes lie between that, in which a service may fail, be well, and fail
+    again: so it takes PROOFS of that, and what got through last speaks against one row alone, the first that is found
+    guilty. Where rows fail in a row it is the service's trouble. Only keys are kept: whether a row still waits, and
+    what it holds, is read anew.
 
-    A row is left aside once each time that it fails alone. Once it is heard it is sent with others; if they fail for
-    it, batches become smaller until it stands alone.
+    A row is left aside once each time that it fails alone, and not heard before others had their turn, however many
+    bad rows follow one another. Once it is heard it is sent with others; if they fail for it, batches become smaller
+    until it stands alone.
+
+    Attributes:
+        nothing_goes: as far as is known: row after row failed, and none has got through since.
     """
 
     def __init__(self) -> None:
@@ -42,38 +57,38 @@ class SetAside:
         self._heard: dict[Key | None, Case] = {}  # were left aside, and aren't any more
         self._guilty: dict[Key | None, Case] = {}
         self._failing: set[RowRef] = set()
-        self._in_a_row = 0  # rows left aside since something arrived
+        self._in_a_row = 0  # rows that failed alone since something arrived, or since the service was blamed last
+        self.nothing_goes = False
 
-    def accuse(self, row: RowRef, reason: str, *, refused: bool = False) -> Verdict:
-        """The row failed alone.
-
-        `refused`: for sure, so that it is no use to go on with others before there are some to be sent with it.
-        """
+    def accuse(self, row: RowRef, reason: str) -> Verdict:
+        """The row failed alone."""
         case = self._aside.pop(row.key, None) or self._heard.pop(row.key, None)
-        if case is not None and case.others_went:
+        proofs = case.proofs + case.others_went if case is not None and case.row == row else 0
+        if proofs >= PROOFS:
             self._guilty[row.key] = Case(row, reason)
+            self._aside = _others_went(self._aside, False)
+            self._heard = _others_went(self._heard, False)
             return Verdict.GUILTY
-        if refused:
-            self._heard[row.key] = Case(row, reason)
-            return Verdict.SERVICES
-        self._aside[row.key] = Case(row, reason)
+        if len(self._aside) >= MOST:
+            self._heard |= self._aside
+            self._aside.clear()
+        self._aside[row.key] = Case(row, reason, proofs)
         self._in_a_row += 1
         if self._in_a_row < WITNESSES:
             return Verdict.LEFT_ASIDE
-        self._aside.clear()
-        self._heard.clear()
         self._in_a_row = 0
+        self.nothing_goes = True
         return Verdict.SERVICES
 
-    def settled(self, rows: Iterable[RowRef], *, arrived: bool) -> None:
-        """These rows are done with. `arrived`: they were sent after all that was accused until now, and got through."""
+    def arrived(self, rows: Iterable[RowRef]) -> tuple[RowRef, ...]:
+        """These rows were sent after all that was accused until now, and got through. Returns those to be heard now."""
         for row in rows:
-            if (case := self._heard.get(row.key)) is not None and case.row == row:
-                del self._heard[row.key]
-        if arrived:
-            self._in_a_row = 0
-            self._aside = _others_went(self._aside)
-            self._heard = _others_went(self._heard)
+            self._heard.pop(row.key, None)
+        self._aside = _others_went(self._aside, True)
+        self._heard = _others_went(self._heard, True)
+        self._in_a_row = 0
+        self.nothing_goes = False
+        return self._hear([key for key, case in self._aside.items() if case.is_due])
 
     def take_guilty(self, there: Collection[Key | None]) -> list[Case]:
         """Those to be failed now, recovery having found that they aren't in BigQuery; these are."""
@@ -96,14 +111,22 @@ class SetAside:
         """Those to be left aside."""
         return list(self._aside.values())
 
-    def hear(self, key: Key | None) -> bool:
-        """Leave this row aside no longer. Returns whether it was."""
-        case = self._aside.pop(key, None)
-        if case is None:
-            return False
-        self._heard[key] = case
-        return True
+    def is_due(self, key: Key | None) -> tuple[RowRef, ...]:
+        """This row was left aside for long enough. Returns whether it is to be heard now."""
+        if (case := self._aside.get(key)) is None:
+            return ()
+        self._aside[key] = replace(case, is_due=True)
+        return self._hear([key] if case.others_went else [])
+
+    def hear_all(self) -> tuple[RowRef, ...]:
+        """There are no others who could have their turn."""
+        return self._hear(list(self._aside))
+
+    def _hear(self, keys: Collection[Key | None]) -> tuple[RowRef, ...]:
+        for key in keys:
+            self._heard[key] = self._aside.pop(key)
+        return tuple(RowRef(key) for key in keys)
 
 
-def _others_went(cases: dict[Key | None, Case]) -> dict[Key | None, Case]:
-    return {key: replace(case, others_went=True) for key, case in cases.items()}
+def _others_went(cases: dict[Key | None, Case], went: bool) -> dict[Key | None, Case]:
+    return {key: replace(case, others_went=went) for key, case in cases.items()}

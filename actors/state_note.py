@@ -17,7 +17,7 @@ class StateNote:
         self._ledger = ledger
         self._now = StateChanged(TableState.STOPPED)
         self._written: StateChanged | None = None
-        self._waiting: dict[str, str] = {}  # which actors of the pipeline wait, and for what
+        self._waiting: dict[str, StateChanged] = {}  # which actors of the pipeline wait, and for what
         self._log = structlog.get_logger(__name__).bind(table=table)
 
     @property
@@ -39,17 +39,18 @@ class StateNote:
 
     def note_running(self, lease: Lease | None) -> None:
         """The pipeline works, or one of its actors waits for something."""
-        reason = next(iter(self._waiting.values()), None)
-        self.note(lease, TableState.RUNNING if reason is None else TableState.WAITING, reason)
+        worst = next((said for said in self._waiting.values() if said.state is TableState.BLOCKED), None)
+        now = worst or next(iter(self._waiting.values()), StateChanged(TableState.RUNNING))
+        self.note(lease, now.state, now.reason)
 
-    def note_actor(self, lease: Lease | None, actor: str, reason: str | None) -> None:
+    def note_actor(
+        self, lease: Lease | None, actor: str, reason: str | None, state: TableState = TableState.WAITING
+    ) -> None:
         """An actor waits for something, or (None) no longer does; the table runs when none waits."""
         self._waiting.pop(actor, None)
-        if reason is None:
-            self.note_running(lease)
-        else:
-            self._waiting[actor] = reason
-            self.note(lease, TableState.WAITING, reason)
+        if reason is not None:
+            self._waiting[actor] = StateChanged(state, reason)
+        self.note_running(lease)
 
     def forget_actors(self) -> None:
         """The pipeline is gone."""

@@ -18,6 +18,7 @@ from actors.messages import (
     Flushed,
     FromPipeline,
     HearAgain,
+    HearAll,
     LeaseGone,
     LookupPassDone,
     LookupsChanged,
@@ -49,7 +50,6 @@ from delivery.lease import Lease
 from delivery.ledger import Batch, Ledger, Lookups
 from delivery.recovery import TooEarly
 from delivery.retry import PROBE_SECONDS
-from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
 from delivery.source import SourceError
 
@@ -129,7 +129,7 @@ class TableOwner(SupervisedActor):
                 elif self._pipeline is not None:
                     self._from_pipeline(self._pipeline, inner)
             case HearAgain(key):
-                self._hear(key)
+                self._hear(self._aside.is_due(key))
             case LeaseGone() if self._stopping:
                 self._end()
             case LeaseGone(reason, connection_id) if self._lease and connection_id == self._lease.connection_id:
@@ -150,7 +150,8 @@ class TableOwner(SupervisedActor):
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
-                self._aside.settled(message.rows, arrived=message.arrived)
+                if message.arrived:
+                    self._others_arrived(message.rows)
                 self._note.note_running(self._lease)
                 pipeline.writer.tell(message)  # first: from here on the rows may be found again
                 pipeline.poller.tell(message)
@@ -170,14 +171,15 @@ class TableOwner(SupervisedActor):
                 self._retention_done(message)
             case Drained():
                 self._rest()
-            case RecoveryNeeded(reason, next_rows, blocked, probe_after, batch, accused, look_up):
+            case HearAll():
+                self._hear(self._aside.hear_all())
+            case RecoveryNeeded(reason, next_rows, blocked, batch, accused, look_up):
                 self._tenure.lookup_first |= look_up
-                if accused is not None:
-                    blocked = self._accused(accused, reason, refused=blocked)
+                blocked = blocked or self._accused(accused, reason)
                 self._drop_pipeline()
                 self._next_rows = next_rows
                 state = TableState.BLOCKED if blocked else TableState.WAITING
-                self._wait(state, reason, probe_after if blocked else self._backoff.next(), batch)
+                self._wait(state, reason, PROBE_SECONDS if blocked else self._backoff.next(), batch)
             case LeaseGone(reason):
                 self._lease_lost(reason)
             case ChildFailed(actor, error):
@@ -236,22 +238,33 @@ class TableOwner(SupervisedActor):
         for case in guilty:
             reason = f"others got through without it: {case.reason}"
             self._pipeline.marker.tell(RowsDecided((case.row,), Outcome.FAILED, reason))
-        self._note_aside()
+        if self._aside.cases:
+            self._note_aside()
+            self._scheduler.after(PROBE_SECONDS, self.actor_ref, FromPipeline(self._generation, HearAll()))
         for order in self._commands.orders:
             self._hand_on(self._pipeline, order)
 
     # rows that fail alone
 
-    def _accused(self, row: RowRef, reason: str, *, refused: bool) -> bool:
+    def _accused(self, rows: tuple[RowRef, ...], reason: str) -> bool:
         """Whether the table is blocked by that."""
-        verdict = self._aside.accuse(row, reason, refused=refused)
-        if verdict is Verdict.LEFT_ASIDE:
+        blocked = False
+        for row in rows:
+            verdict = self._aside.accuse(row, reason)
+            blocked = blocked or verdict is Verdict.SERVICES
             self._scheduler.after(PROBE_SECONDS, self.actor_ref, HearAgain(row.key))
-        return verdict is Verdict.SERVICES
+        return blocked
 
-    def _hear(self, key: Key | None) -> None:
-        if self._aside.hear(key) and self._pipeline is not None:
-            self._pipeline.poller.tell(RowsSettled((RowRef(key),)))
+    def _others_arrived(self, rows: tuple[RowRef, ...]) -> None:
+        blamed = self._aside.nothing_goes
+        self._hear(self._aside.arrived(rows))
+        if blamed:
+            self._note_aside()
+
+    def _hear(self, rows: tuple[RowRef, ...]) -> None:
+        """These may be found again; where there is no pipeline the next one finds them."""
+        if rows and self._pipeline is not None:
+            self._pipeline.poller.tell(RowsSettled(rows))
             self._note_aside()
 
     def _note_aside(self) -> None:
@@ -260,7 +273,8 @@ class TableOwner(SupervisedActor):
             return
         rows, reason = len(self._aside.cases), self._aside.cases[0].reason
         self._log.warning("rows are left aside for now", rows=rows, reason=reason)
-        self._note.note_actor(self._lease, "TableOwner", f"{rows} rows are left aside for now: {reason}")
+        state = TableState.BLOCKED if self._aside.nothing_goes else TableState.WAITING
+        self._note.note_actor(self._lease, "TableOwner", f"{rows} rows are left aside for now: {reason}", state)
 
     # and back
 

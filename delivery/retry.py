@@ -41,14 +41,16 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing gets through until somebody acts: take the batch back and try again after a while.
-
-    `alone`: the batch is a single row, and may be itself the reason.
-    """
+    """Nothing gets through until somebody acts: take the batch back and try again after a while."""
 
     reason: str
-    alone: bool = False
-    probe_after: float = PROBE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAside:
+    """The batch is a single row, and may be itself the reason: take it back, and go on with others."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Recover:
     alone: bool = False
 
 
-Decision = Repeat | Reject | TakeApart | GiveBack | Hold | Recover
+Decision = Repeat | Reject | TakeApart | GiveBack | Hold | LeaveAside | Recover
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def decide(
         fenced: a stream's offset makes it safe to repeat an attempt of unknown outcome.
     """
     all_refused = attempts.unknown == 0
-    used_up = used_up or attempts.made >= ATTEMPTS_AT_UNKNOWN
+    # What an item says of earlier attempts, with others, says nothing of the row alone.
+    used_up = (used_up and rows > 1) or attempts.made >= ATTEMPTS_AT_UNKNOWN
     match failure.error_class:
         case ErrorClass.STREAM:
             return Recover(failure.reason)
@@ -111,7 +114,7 @@ def decide(
         case _ if not all_refused and not fenced:
             return _undecided(failure, rows)
         case ErrorClass.UNKNOWN if all_refused and (on_trial or used_up):
-            return TakeApart(failure.reason) if on_trial or rows > 1 else Hold(failure.reason, alone=True)
+            return TakeApart(failure.reason) if on_trial or rows > 1 else LeaveAside(failure.reason)
         case ErrorClass.UNKNOWN if used_up:
             return _undecided(failure, rows)
         case _ if attempts.unknown >= UNKNOWN_OUTCOMES:

@@ -40,9 +40,9 @@ class Trial:
         self._silence = 0 if sure else WITNESSES  # rows refused alone since something got through
 
     @property
-    def is_services(self) -> bool:
-        """Once the trial is over: whether some rows were refused for what may be no fault of theirs."""
-        return bool(self._accused or self._pieces)
+    def accused(self) -> list[Outgoing]:
+        """Once the trial is over: the rows that were refused alone while nothing, or not enough, got through."""
+        return [accused.row for accused in self._accused]
 
     def next(self) -> Outgoing | None:
         """The piece to send next; None: the trial is over."""

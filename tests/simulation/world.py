@@ -345,16 +345,18 @@ class World:
             self.commit_reserved()
         while self.reserved_items:
             self.commit_reserved_item()
-        self.say("faults end")
+        self.say("faults end, and a row comes now and then")
         self.add_rows(3)  # beside which a row that is refused without being named can be found guilty
         awake: tuple[int, ...] = (0, 1)
         if not self.setting.both_heal and not self.unnoticed:
             self.kill(1)
             awake = (0,)
         self.pause(paused=False)
-        for _ in range(40):
+        for turn in range(60):
             self.tell_orders()
             self.clock.now += 100
+            if turn % 10 == 9:
+                self.add_rows(1)
             for slot in awake:
                 if self._may_run(slot):
                     self.worker(slot).notice()

@@ -25,6 +25,7 @@ from actors.messages import (
 from delivery.errors import ErrorClass, Failure
 from delivery.ledger import BatchState, ItemStatus
 from delivery.settle import Outcome, RowRef
+from delivery.trial import WITNESSES
 from delivery.uplink import Uplink
 from tests.fakes.destination import TIMEOUT, UNAVAILABLE, Answered, Delayed
 from tests.fakes.ledger import FailAt, FailCommit
@@ -433,7 +434,7 @@ def test_an_error_that_every_row_gets_is_the_services_and_fails_no_row() -> None
     world.bad = {f"det_{key}": "it doesn't say" for key in range(100)}
     world.send(*range(100))
     world.advance()
-    assert world.upstream.take_one(RecoveryNeeded).blocked
+    assert len(world.upstream.take_one(RecoveryNeeded).accused) == WITNESSES
     assert world.marker.take(RowsDecided) == []
     assert set(world.db.states()) == {REFUSED}
     assert len(world.db.states()) < 10

@@ -222,14 +222,44 @@ def test_recovery_follows_after_a_while_and_the_next_batch_is_as_small_as_asked_
     assert world.pipeline.started_with.next_rows is None
 
 
-def test_a_blocked_pipeline_is_probed_after_as_long_as_it_says() -> None:
+def test_a_blocked_pipeline_is_probed_every_300_s_at_most() -> None:
     world = World().start()
-    world.from_pipeline(RecoveryNeeded("no such table", blocked=True, probe_after=120))
+    world.from_pipeline(RecoveryNeeded("no such table", blocked=True))
     assert world.db.state == "blocked"
-    world.advance(119)
+    world.advance(299)
     assert not world.runs
     world.advance(1)
     assert world.runs
+
+
+def test_rows_that_failed_alone_are_left_aside_and_heard_once_others_had_their_turn() -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("what?", accused=(RowRef(7), RowRef(8, item=3))))
+    world.advance(5)
+    assert world.pipeline.started_with.aside == (7, 8)
+    assert (world.db.state, world.db.reason) == ("waiting", "2 rows are left aside for now: what?")
+    arrived = RowsSettled((RowRef(1),), sent=1, batch=1, arrived=True)
+    world.from_pipeline(arrived)
+    world.advance(294)
+    assert world.pipeline.poller.take(RowsSettled) == [arrived]
+    world.advance(1)
+    assert world.pipeline.poller.take(RowsSettled) == [RowsSettled((RowRef(7),)), RowsSettled((RowRef(8),))]
+    assert world.db.state == "running"
+
+
+def test_where_there_are_no_others_rows_are_heard_once_the_pipeline_had_nothing_to_do_for_a_while() -> None:
+    world = World().start()
+    world.from_pipeline(RecoveryNeeded("what?", accused=(RowRef(7), RowRef(8), RowRef(9))))
+    assert world.db.state == "blocked"
+    world.advance(299)
+    assert not world.runs
+    world.advance(2)
+    assert world.pipeline.started_with.aside == (7, 8, 9)
+    assert world.db.state == "blocked"  # nothing has got through
+    world.advance(298)
+    assert world.pipeline.poller.take(RowsSettled) == []
+    world.advance(2)
+    assert world.pipeline.poller.take(RowsSettled) == [RowsSettled((RowRef(7), RowRef(8), RowRef(9)))]
 
 
 def test_what_comes_from_a_dropped_pipeline_is_void() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from delivery.errors import ErrorClass, Failure
-from delivery.retry import Attempts, Decision, GiveBack, Hold, Recover, Reject, Repeat, TakeApart, decide
+from delivery.retry import Attempts, Decision, GiveBack, Hold, LeaveAside, Recover, Reject, Repeat, TakeApart, decide
 
 
 def after(error_class: ErrorClass, made: int = 1, unknown: int = 0, rows: int = 100, **bad: str) -> Decision:
@@ -66,8 +66,8 @@ def test_trouble_with_the_stream_is_recoverys(made: int, unknown: int) -> None:
 
 
 @pytest.mark.parametrize(("made", "unknown"), [(1, 0), (1, 1), (4, 2)])
-def test_a_blocked_table_is_probed_every_300_s_at_most(made: int, unknown: int) -> None:
-    assert after(ErrorClass.BLOCKED, made, unknown) == Hold("reason", probe_after=300.0)
+def test_a_blocked_table_is_held(made: int, unknown: int) -> None:
+    assert after(ErrorClass.BLOCKED, made, unknown) == Hold("reason")
 
 
 def test_bad_rows_are_taken_out() -> None:
@@ -93,8 +93,14 @@ def test_an_unknown_error_that_stays_takes_the_batch_apart() -> None:
 
 
 def test_a_single_row_that_isnt_taken_may_be_the_reason_or_not() -> None:
-    assert after(ErrorClass.UNKNOWN, made=5, rows=1) == Hold("reason", alone=True)
+    assert after(ErrorClass.UNKNOWN, made=5, rows=1) == LeaveAside("reason")
     assert after(ErrorClass.UNKNOWN, made=5, unknown=1, rows=1) == Recover("reason", smaller=True, alone=True)
+
+
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_a_single_row_is_tried_often_enough_whatever_its_item_has_been_through(unknown: int) -> None:
+    failure = Failure(ErrorClass.UNKNOWN, "reason", definite=unknown == 0)
+    assert decide(failure, Attempts(made=1, unknown=unknown), rows=1, used_up=True) == Repeat()
 
 
 def test_a_piece_of_a_batch_on_trial_is_taken_apart_at_once() -> None:
