@@ -150,6 +150,8 @@ class TableOwner(SupervisedActor):
                 if sent:
                     self._backoff.reset()
                     self._failed_attempts = 0
+                if message.batch is not None:
+                    self._tenure.completed(message.batch)
                 if message.arrived:
                     self._others_arrived(message.rows)
                 self._note.note_running(self._lease)

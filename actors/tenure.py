@@ -30,6 +30,7 @@ class Tenure:
         self._ledger = ledger
         self._log = structlog.get_logger(__name__).bind(table=table)
         self._lost_connection: int | None = None  # whose lock we held when the lease was found to be gone
+        self._last_completed: int | None = None  # batch, under a lease of ours
         self._asked_for: list[Lease] = []  # since ours was known last: the table's may be any of these
         self.lease: Lease | None = None
         self.lookup_first = lookup_first
@@ -45,13 +46,17 @@ class Tenure:
             return None
         if connection_id == self._lost_connection or self._was_restored(connection_id):
             # The lock was ours all the time, so no other owner can have changed the token: a backup was restored.
-            self._log.warning("the lease changed under our lock: every waiting row is looked up before it is sent")
+            self._log.warning("the database went back in time: every waiting row is looked up before it is sent")
             self.lookup_first = True
         lease = Lease(self._table, new_token(), connection_id)
         self._asked_for.append(lease)
         self._grant(lease)
         self.lease, self._asked_for = lease, []
         return lease
+
+    def completed(self, batch_id: int) -> None:
+        """The ledger holds this batch as completed."""
+        self._last_completed = batch_id
 
     def recovered(self) -> None:
         """What had to be looked up first is noted in the database by now."""
@@ -64,7 +69,7 @@ class Tenure:
 
     def leave(self) -> None:
         """Whoever took the table over has it now."""
-        self.lease = None
+        self.lease = self._last_completed = None
 
     def end(self) -> None:
         """Another worker may take the table at once."""
@@ -88,8 +93,9 @@ class Tenure:
         return not any(self._holds(lease) for lease in (self.lease, *self._asked_for))
 
     def _holds(self, lease: Lease) -> bool:
+        """Whether the lease is still the table's, and the ledger still knows what it knew under it."""
         try:
-            with self._ledger.transaction(lease):
-                return True
+            with self._ledger.transaction(lease) as tx:
+                return self._last_completed is None or tx.are_completed((self._last_completed,))
         except LeaseLost:
             return False

@@ -4,8 +4,10 @@ All that follows the imports is the new process's own: its session, environment,
 metrics. The one that they are forked from has none of these.
 """
 
+import atexit
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,14 @@ from sandbox.child import Child, Process
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["tests.chaos.doomed_worker"])
+
+
+@atexit.register
+def _kill_all() -> None:
+    """Else Python waits at its end for those that an aborted test has left, maybe frozen."""
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
 
 
 class WarmWorker(Child):

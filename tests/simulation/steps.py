@@ -193,8 +193,6 @@ def _go_back(world: World, commits: int, *, worker_too: bool) -> None:
             world.cut_power(commits, worker_too=worker_too)
         case "RESTORED":
             world.restore(2 * commits)
-        case "RESTORED_RUNNING":
-            world.restore_under_worker(2 * commits)
 
 
 STEPS = [Step("nothing happens", lambda _: None)]

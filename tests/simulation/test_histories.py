@@ -15,8 +15,6 @@ from tests.simulation.world import Past, Setting
 
 HISTORIES = int(os.environ.get("SIMULATION_HISTORIES", "300"))  # of each kind
 
-PROMISED = [Past.NONE, Past.POWER_CUT, Past.RESTORED]
-
 
 @settings(
     max_examples=HISTORIES, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
@@ -33,7 +31,7 @@ def test_no_table_is_starved_whatever_another_one_suffers(setting: Setting, deci
 
 @pytest.mark.timeout(max(120, HISTORIES))
 @pytest.mark.parametrize("streams", [True, False], ids=["storage_write", "insert_all"])
-@pytest.mark.parametrize("past", PROMISED, ids=lambda past: past.name.lower())
+@pytest.mark.parametrize("past", Past, ids=lambda past: past.name.lower())
 def test_every_row_arrives_exactly_once(past: Past, streams: bool) -> None:
     counted = Counter[str]()
 

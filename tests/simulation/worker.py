@@ -26,6 +26,7 @@ from delivery.backoff import Backoff
 from delivery.errors import LedgerError
 from delivery.pace import Pace
 from delivery.settle import RowRef
+from delivery.uplink import Uplink
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import Fault
 from tests.fakes.mapping import SETTINGS as TABLE_SETTINGS
@@ -41,6 +42,7 @@ IN_FLIGHT = 7
 INTERVAL = 20.0
 POLL_SECONDS = 10.0
 SETTLE_SECONDS = 60.0
+BYTES_PER_SECOND = 1000.0  # of the line; a row has 100
 
 SETTINGS = Settings.model_construct(stream_settle_seconds=SETTLE_SECONDS, lookup_settle_seconds=SETTLE_SECONDS)
 MAPPING: Any = SimMapping()
@@ -101,6 +103,7 @@ class SimWorker:
         self.connection_is_gone = False  # the server has ended it; nobody here has noticed
         self.has_stopped = False
         self._connections = connections
+        self.uplink = Uplink(BYTES_PER_SECOND)  # which all tables share
         self.tables = [SimTable(self, site, clock, lookup_first) for site in sites]
 
     def run(self, budget: int = FOREVER, first: str | None = None, held: str | None = None) -> None:
@@ -170,7 +173,7 @@ class SimTable:
             self._ledger,
             self._source,
             self._destination,
-            WriterLimits(site.durability.new_stream_seconds),
+            WriterLimits(site.durability.new_stream_seconds, worker.uplink),
             site.durability.may_undo_commits,
             worker.scheduler,
             clock,

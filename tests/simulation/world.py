@@ -31,7 +31,6 @@ class Past(Enum):
     NONE = "the database never goes back"
     POWER_CUT = "a power cut may cost the commits of the last second"
     RESTORED = "a backup may be restored while no worker runs, and looked up after"
-    RESTORED_RUNNING = "a backup may be restored under a running worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,6 @@ class World:
         self.bigquery.may_be_twice = self._resends
         self.reserved: list[int] = []  # keys that a producer's open transaction has taken
         self.reserved_items: list[StoredItem] = []  # the same for items
-        self.unnoticed = False  # a backup was restored under a worker that hasn't noticed
         self._connections = itertools.count(1)
         self._lookup_first = False  # what the operator starts the next worker with
         self._restoring = False  # until a worker has written down that rows are looked up
@@ -125,7 +123,7 @@ class World:
 
     def kill(self, slot: int) -> None:
         worker = self._workers[slot]
-        if worker is None or self.unnoticed:
+        if worker is None:
             return
         self._free(worker)
         self._workers[slot] = None
@@ -135,7 +133,7 @@ class World:
     def cut_off(self, slot: int) -> None:
         """The server ends the worker's connections: it was silent for too long, and doesn't know it."""
         worker = self._workers[slot]
-        if worker is not None and worker.connection is not None and not self.unnoticed:
+        if worker is not None and worker.connection is not None:
             self._free(worker)
             worker.connection_is_gone = True
 
@@ -146,7 +144,7 @@ class World:
 
     def stop(self, slot: int) -> None:
         worker = self._workers[slot]
-        if worker is not None and not self.unnoticed:
+        if worker is not None:
             worker.tell_owners(Stop())
 
     def advance(self, seconds: float, slots: tuple[int, ...]) -> None:
@@ -302,16 +300,6 @@ class World:
         self.db.go_back(commits)
         self._lookup_first = self._restoring = True
 
-    def restore_under_worker(self, commits: int) -> None:
-        """The same under a worker that goes on, and keeps its lock until it has noticed: else nobody can."""
-        holder = next((w for w in self.living if w.connection == self.db.lock_holder is not None), None)
-        if holder is None or holder.connection_is_gone or len(self.db.past) < commits:
-            return
-        self.bigquery.arrive()
-        self._lose_open_transactions()
-        self.db.go_back(commits)
-        self.unnoticed = True
-
     # the end
 
     def demand_that_others_go_on(self) -> None:
@@ -333,7 +321,7 @@ class World:
         for site in self.sites:
             check_now(site)
         if self.db.lookups.first:
-            self.unnoticed = self._restoring = False
+            self._restoring = False
 
     def heal(self) -> None:
         """Faults end, producers end what they began, workers live: and everything has to arrive."""
@@ -348,7 +336,7 @@ class World:
         self.say("faults end, and a row comes now and then")
         self.add_rows(3)  # beside which a row that is refused without being named can be found guilty
         awake: tuple[int, ...] = (0, 1)
-        if not self.setting.both_heal and not self.unnoticed:
+        if not self.setting.both_heal:
             self.kill(1)
             awake = (0,)
         self.pause(paused=False)

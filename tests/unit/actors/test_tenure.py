@@ -5,8 +5,10 @@ import pytest
 from actors.tenure import Tenure
 from delivery.errors import LedgerError
 from delivery.lease import Lease
+from delivery.ledger import BatchState
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.mapping import sent_rows
 
 
 class Locks:
@@ -63,5 +65,21 @@ def test_a_backup_that_is_restored_before_such_a_lease_is_noticed() -> None:
     world.db.token = "an older one"
     world.take_unheard()
     assert world.tenure.lookup_first
+    world.tenure.take()
+    assert world.tenure.lookup_first
+
+
+def test_a_ledger_that_has_forgotten_what_was_completed_last_went_back_in_time() -> None:
+    """The backup is so young that it has our own lease; it was restored while the table was paused, say."""
+    world = World()
+    lease = world.tenure.take()
+    assert lease is not None
+    dump = world.db.copy()
+    with world.ledger.transaction(lease) as tx:
+        batch = tx.add_batch(BatchState.COMPLETED, None, None, sent_rows(1))
+    world.tenure.completed(batch)
+    world.tenure.take()
+    assert not world.tenure.lookup_first
+    world.db.batches = dump.batches
     world.tenure.take()
     assert world.tenure.lookup_first
