@@ -275,8 +275,9 @@ class TableOwner(SupervisedActor):
             return
         rows, reason = len(self._aside.cases), self._aside.cases[0].reason
         self._log.warning("rows are left aside for now", rows=rows, reason=reason)
+        left = "1 row is" if rows == 1 else f"{rows} rows are"
         state = TableState.BLOCKED if self._aside.nothing_goes else TableState.WAITING
-        self._note.note_actor(self._lease, "TableOwner", f"{rows} rows are left aside for now: {reason}", state)
+        self._note.note_actor(self._lease, "TableOwner", f"{left} left aside for now: {reason}", state)
 
     # and back
 
