@@ -14,7 +14,7 @@ help:
 	@echo "make test                 lint, types and all tests"
 	@echo "make lint                 lint and types alone"
 	@echo "make unit                 the tests that need no server"
-	@echo "make simulation           simulated histories, tens of thousands of them [HISTORIES=20000 of each kind]"
+	@echo "make simulation           random histories on simulated servers, and what is found without each fact [HISTORIES=20000 of each kind]"
 	@echo "make chaos                the tests that kill and freeze processes"
 	@echo "make chaos ROUNDS=500     so many random faults on living sites instead [SEED=1 plays the same again]"
 
@@ -60,4 +60,5 @@ else
 endif
 
 simulation: install
-	SIMULATION_HISTORIES=$(or $(HISTORIES),20000) $(BIN)/pytest -n 2 -s tests/simulation --timeout=0
+	SIMULATION_HISTORIES=$(or $(HISTORIES),20000) $(BIN)/pytest -n 2 -rP --timeout=0 \
+		tests/simulation/test_histories.py tests/simulation/test_facts.py
