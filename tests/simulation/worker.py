@@ -1,7 +1,5 @@
 """A simulated worker process: the real actors of each table, on threads that can be stopped anywhere."""
 
-import heapq
-import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,7 +25,7 @@ from delivery.errors import LedgerError
 from delivery.pace import Pace
 from delivery.settle import RowRef
 from delivery.uplink import Uplink
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, FakeScheduler
 from tests.fakes.ledger import Fault
 from tests.fakes.mapping import SETTINGS as TABLE_SETTINGS
 from tests.simulation.bigquery import Port, SimBigQuery
@@ -60,23 +58,6 @@ class SimSite:
     source_faults: deque[bool] = field(default_factory=deque)
 
 
-class SimScheduler:
-    """Messages for later; one that is due while its process is frozen is delivered when it wakes."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
-        self._waiting: list[tuple[float, int, Recipient, object]] = []
-        self._order = itertools.count()
-
-    def after(self, seconds: float, recipient: Recipient, message: object) -> None:
-        heapq.heappush(self._waiting, (self._clock.now + seconds, next(self._order), recipient, message))
-
-    def deliver(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._clock.now:
-            _, _, recipient, message = heapq.heappop(self._waiting)
-            recipient.tell(message)
-
-
 class Dying(NotMeasured):
     """An actor's death by an unforeseen error would be survived, and so hidden."""
 
@@ -98,7 +79,7 @@ class SimWorker:
     ) -> None:
         self.name = name
         self.threads = Threads()
-        self.scheduler = SimScheduler(clock)
+        self.scheduler = FakeScheduler(clock)  # what is due while the process is frozen it delivers when it wakes
         self.connection: int | None = None  # that holds the locks, as far as this process knows
         self.connection_is_gone = False  # the server has ended it; nobody here has noticed
         self.has_stopped = False
@@ -107,7 +88,7 @@ class SimWorker:
         self.tables = [SimTable(self, site, clock, lookup_first) for site in sites]
 
     def run(self, budget: int = FOREVER, first: str | None = None, held: str | None = None) -> None:
-        self.scheduler.deliver()
+        self.scheduler.advance(0.0)
         self.threads.run(budget, first, held)
 
     def tell_owners(self, message: object) -> None:
