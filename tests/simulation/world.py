@@ -148,7 +148,8 @@ class World:
             worker.tell_owners(Stop())
 
     def advance(self, seconds: float, slots: tuple[int, ...]) -> None:
-        """Time passes; only these workers are awake."""
+        """Time passes; only these workers are awake. Each of the other tables gets a row."""
+        self._produce_elsewhere()
         for _ in range(3):
             self.clock.now += seconds / 3
             for slot in slots:
@@ -158,6 +159,12 @@ class World:
             self.check()
 
     # producers
+
+    def _produce_elsewhere(self) -> None:
+        for site in self.sites[1:]:
+            with site.database.changing() as db:
+                key = len(db.values) + 1
+                db.values[key] = (key, "good", 0)
 
     def add_rows(self, count: int, label: str | None = "good", *, history: bool = False) -> None:
         if label in (REFUSED, None) and not self._may_be_refused():
@@ -308,10 +315,7 @@ class World:
         Raises:
             Violation: one is starved.
         """
-        for site in self.sites[1:]:
-            with site.database.changing() as db:
-                db.values[1] = (1, "good", 0)
-        for _ in range(3):
+        for _ in range(4):
             self.advance(60, (0, 1))
         for site in self.sites[1:]:
             if (wrong := check_end(site)) is not None:
