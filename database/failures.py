@@ -18,11 +18,12 @@ _MEANINGS = {
     1114: "a table of the database is full: is the database's disk full?",
     1142: "the database user lacks a right on a table: grant it the rights that the README lists",
     1143: "the database user lacks a right on a column: grant it the rights that the README lists",
-    1146: "a table is missing in the database: run `bq-sync migrate`",
+    1146: "a table is missing in the database: `bq-sync check` says which",
     1205: "a lock wasn't free in time",
     1206: "the database has no room for more locks",
     1213: "a deadlock: the database chose this transaction to give way",
     1290: "the database is read-only",
+    1644: "a trigger refuses a row as it is: see troubleshooting.md",
     1836: "the database is read-only",
     1053: "the database is shutting down",
     1927: "the connection to the database was killed",
@@ -38,6 +39,11 @@ _MEANINGS = {
 
 # "... command denied to user ... for table `d`.`t`", as MariaDB and MySQL word it; names only, no values.
 _DENIED = re.compile(r"^(?P<right>[A-Z ,]+) command denied to user .* for (?P<what>(?:table|column) .{1,300})$")
+
+# The constraint's and the table's names, as MariaDB (4025) and MySQL (3819) word it.
+_CHECKED = re.compile(
+    r"^(?:CONSTRAINT (?P<constraint>.{1,200}) failed for .{1,200}|Check constraint (?P<check>.{1,200}) is violated\.)$"
+)
 
 _UNREACHABLE = (2002, 2003)
 
@@ -69,6 +75,9 @@ def explain(error: SQLAlchemyError) -> str:
         if denied := _DENIED.match(str(error.orig.args[1])) if number in (1142, 1143) else None:
             right, what = denied["right"], denied["what"]
             return f"the database user lacks the right {right} on {what}: grant it as the README says (error {number})"
+        if checked := _CHECKED.match(str(error.orig.args[1])) if number in (3819, 4025) else None:
+            name = checked["constraint"] or checked["check"]
+            return f"a CHECK constraint ({name}) refuses a row as it is: see troubleshooting.md (error {number})"
         if isinstance(number, int) and number in _MEANINGS:
             return f"{_MEANINGS[number]} (error {number})"
         if isinstance(number, int) and number:

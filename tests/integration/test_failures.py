@@ -52,3 +52,21 @@ def test_a_missing_right_is_named_with_its_table(engine: Engine) -> None:
     denied = said(user, "UPDATE logs SET id = 7")
     assert denied.startswith(f"the database user lacks the right UPDATE on table `{name}`.`logs`: grant it")
     assert said(user, "SELECT secret FROM logs").startswith("the database user lacks the right SELECT on column")
+
+
+def test_a_row_whose_constraint_forbids_any_change_of_it_is_told_by_the_constraints_name(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE logs (id INT, note TEXT, CONSTRAINT is_json CHECK (json_valid(note)))"))
+    explained = said(engine, "INSERT INTO logs VALUES (1, 'AB-1234')")
+    assert explained.startswith("a CHECK constraint (`is_json`) refuses a row as it is")
+    assert "AB-1234" not in explained
+
+
+def test_a_trigger_that_refuses_a_row_is_told_without_its_words(engine: Engine) -> None:
+    refuses = "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'AB-12'"
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE logs (id INT)"))
+        connection.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON logs {refuses}"))
+    explained = said(engine, "INSERT INTO logs VALUES (1)")
+    assert explained.startswith("a trigger refuses a row as it is")
+    assert "AB-12" not in explained
