@@ -18,7 +18,7 @@ _MEANINGS = {
     1114: "a table of the database is full: is the database's disk full?",
     1142: "the database user lacks a right on a table: grant it the rights that the README lists",
     1143: "the database user lacks a right on a column: grant it the rights that the README lists",
-    1146: "a table is missing in the database: `bq-sync check` says which",
+    1146: "a table is missing in the database: run `bq-sync migrate`, or `bq-sync check` where it is a source table",
     1205: "a lock wasn't free in time",
     1206: "the database has no room for more locks",
     1213: "a deadlock: the database chose this transaction to give way",

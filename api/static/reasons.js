@@ -73,6 +73,14 @@ const ADVICE = {
     en: "Nothing for now: it tries again by itself. If it lasts: which transaction holds its locks for so long (`SHOW PROCESSLIST`)?",
     ja: "対応は不要です。自動的に再試行します。続く場合は、長くロックしているトランザクションを確認してください（`SHOW PROCESSLIST`）。",
   },
+  refusedRow: {
+    en: "Find the row by what the constraint or the trigger demands, and mend it; all goes on by itself.",
+    ja: "制約またはトリガーの条件に合わない行を探して直してください。自動的に再開します。",
+  },
+  leftAside: {
+    en: "Nothing for now: others go on, and it is tried again. If it is the row's own fault it becomes `failed`.",
+    ja: "対応は不要です。他の行は送信され、あとで再試行します。行に原因があれば `failed` になります。",
+  },
   migrate: {
     en: "Stop the worker, run `bq-sync migrate` as a user who may alter tables, and start it again.",
     ja: "ワーカーを止め、テーブルを変更できるユーザーで `bq-sync migrate` を実行してから、再び起動してください。",
@@ -149,6 +157,8 @@ const CAUSES = [
   [/^the database is read-only/, "データベースが読み取り専用です", "databaseDown"],
   [/^(a lock wasn't free|a deadlock|the database has no room for more locks|no connection to the database was free|the database has too many connections)/, "データベースが混み合っています", "databaseBusy"],
   [/^the database (at \S+ )?(can't be reached|is shutting down|closed the connection)/, "データベースに接続できません", "databaseDown"],
+  [/^a (trigger|CHECK constraint .+) refuses a row/, "トリガーまたは CHECK 制約のため、行を送信済みにできません", "refusedRow"],
+  [/^\d+ rows? (is|are) left aside for now/, "単独で失敗する行を一時的に後回しにしています", "leftAside"],
   [/^the connection to the database/, "データベースとの接続が切れました", "databaseDown"],
   [/^a (table|column) is missing in the database/, "データベースにテーブルまたは列がありません", "migrate"],
   [/^the database (answered with error|library failed)/, "データベースがエラーを返しました", "unknown"],

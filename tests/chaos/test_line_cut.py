@@ -92,6 +92,7 @@ def notices(site: Site, worker: Child, words: str, fault: str, cut: Sequence[Pro
     before = heard(worker, words)
 
     def noticed() -> bool:
+        site.add_a_row()  # who has nothing to send notices nothing
         for line in cut:
             FAULTS[fault](line)  # once more: a connection that nobody uses just then may end unnoticed
         return heard(worker, words) > before
@@ -102,6 +103,7 @@ def notices(site: Site, worker: Child, words: str, fault: str, cut: Sequence[Pro
 def goes_on(site: Site, fault: str) -> float:
     """Wait until the next batch of detections is done; how long that took."""
     before = site.batches("completed")
+    site.add_a_row()
     return until(lambda: site.batches("completed") > before, PATIENCE, f"{fault} is got over", site.logs)
 
 
