@@ -24,8 +24,10 @@ from bench.site import Site, site
 from sandbox.camera import Camera
 from sandbox.proxy import Proxy
 
+BAD_LINE, LIMIT = "line", "limit"
 METHODS = ("storage_write", "insert_all")
-ROWS = 40_000  # more than arrive meanwhile
+ROWS = 40_000  # more than arrive meanwhile, plain
+GZIPPED_ROWS_PER_SECOND = 700  # more than go over the good line in their time
 CONNECTION_SECONDS = 15.0  # that a connection lives, on average
 SAMPLE_SECONDS = 0.05
 QUIET_SECONDS = 0.3  # between two batches that have the line in turn
@@ -46,12 +48,13 @@ def main() -> None:
     parser.add_argument("--kbps", type=float, default=500.0, help="of the bad line")
     parser.add_argument("--loss", type=float, default=0.2, help="share of new connections that it loses")
     parser.add_argument("--limit", type=int, default=500, help="max_upload_kbps on the good line")
+    parser.add_argument("--only", choices=[BAD_LINE, LIMIT], help="one of the two")
     parser.add_argument("--seed", type=int, default=1, help="of what the bad line does, and when")
     arguments = parser.parse_args()
-    for method in METHODS:
+    for method in METHODS if arguments.only != LIMIT else ():
         made = bad_line(arguments.seconds, arguments.kbps, arguments.loss, Random(arguments.seed), method)
         print(json.dumps({f"bad line, {method}": made}, indent=2), flush=True)
-    for method, compression in product(METHODS, ("none", "gzip")):
+    for method, compression in product(METHODS, ("none", "gzip")) if arguments.only != BAD_LINE else ():
         kept = share_of_good_line(arguments.seconds, arguments.limit, method, compression)
         print(json.dumps({f"max_upload_kbps, {method}, {compression}": kept}, indent=2), flush=True)
 
@@ -88,7 +91,8 @@ def bad_line(seconds: float, kbps: float, loss: float, random: Random, method: s
 
 
 def share_of_good_line(seconds: float, limit: int, method: str, compression: str) -> dict[str, object]:
-    with _site(max_upload_kbps=limit, write_method=method, compression=compression) as (measured, rest, write):
+    rows = max(ROWS, int(GZIPPED_ROWS_PER_SECOND * seconds)) if compression == "gzip" else ROWS
+    with _site(rows, max_upload_kbps=limit, write_method=method, compression=compression) as (measured, rest, write):
         measured.start("worker")
         samples = []
         end = time.monotonic() + seconds
@@ -104,13 +108,14 @@ def share_of_good_line(seconds: float, limit: int, method: str, compression: str
             "ratio": round(kbps / limit, 3),
             "measured_over_seconds": round(begun[-1].at - first.at, 1),
             "rows": _flagged(measured.engine),
+            "rows_left": rows - _flagged(measured.engine),  # none: the line wasn't used all the time
             "batches": _batches(measured.engine),
         }
 
 
 @contextmanager
-def _site(**settings: object) -> Iterator[tuple[Site, Proxy, Proxy]]:
-    """A site whose worker reaches BigQuery through proxies, one for queries and one for appends."""
+def _site(rows: int = ROWS, **settings: object) -> Iterator[tuple[Site, Proxy, Proxy]]:
+    """A site with so many rows, whose worker reaches BigQuery through proxies, one for queries and one for appends."""
     with (
         tempfile.TemporaryDirectory(prefix="bq-sync-line-") as directory,
         site(Path(directory), retention_schedule="never", **settings) as measured,
@@ -122,7 +127,7 @@ def _site(**settings: object) -> Iterator[tuple[Site, Proxy, Proxy]]:
             "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{rest.port}",
             "BQ_SYNC_STORAGE_ENDPOINT": f"127.0.0.1:{write.port}",
         }
-        Camera(measured.engine).insert_mixed(ROWS)
+        Camera(measured.engine).insert_mixed(rows)
         yield measured, rest, write
 
 
