@@ -42,9 +42,8 @@ class Start:
 
     @property
     def in_flight(self) -> Iterator[Key]:
-        """What the Poller leaves alone."""
+        """What is in the pipeline from the start."""
         yield from (key for batch in self.appended for key in batch.rows.keys)
-        yield from self.aside
 
 
 class Pipeline(Protocol):

@@ -115,7 +115,9 @@ class Poller(PipelineActor):
         self._after_item, self._after_key, self._keys_left = 0, None, True
         self._pass_barriers += self._barriers  # what a failed read has kept from being handed on is there still
         self._barriers = []
-        self._pass_counts = self._lookups.first and self._clock.monotonic() >= self._lookups_from
+        # Of a row that is left aside such a pass would know nothing.
+        sees_all = self._clock.monotonic() >= self._lookups_from and not self._room.leaves_aside
+        self._pass_counts = self._lookups.first and sees_all
         self._read()
 
     def _end_pass(self) -> None:

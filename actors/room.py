@@ -26,22 +26,29 @@ class Room:
     Args:
         most_rows, most_bytes: in flight at once; a single row that is larger still fits.
         keys: of batches that are appended, but not completed.
+        aside: not to be found until they are settled, although they are nowhere in the pipeline; they take no room.
     """
 
-    def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[Key] = ()) -> None:
+    def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[Key] = (), aside: Iterable[Key] = ()) -> None:
         self._most_rows = most_rows
         self._most_bytes = most_bytes
         self._keys = dict.fromkeys(keys, _Held(None, ROW_BYTES))
+        self._aside = set(aside)
         self._items: set[int] = set()
         self._nbytes = ROW_BYTES * len(self._keys)
         self._row_bytes = float(FIRST_GUESS)
 
     @property
     def is_empty(self) -> bool:
+        """Nothing is in the pipeline."""
         return not self._keys and not self._items
 
+    @property
+    def leaves_aside(self) -> bool:
+        return bool(self._aside)
+
     def has_key(self, key: Key) -> bool:
-        return key in self._keys
+        return key in self._keys or key in self._aside
 
     def has_item(self, item: int) -> bool:
         return item in self._items
@@ -76,6 +83,8 @@ class Room:
         for row in rows:
             if row.item is not None:
                 self._items.discard(row.item)
+            if row.key is not None and row.item is None:
+                self._aside.discard(row.key)
             if row.key is not None and (held := self._keys.get(row.key)) is not None and held.item == row.item:
                 self._nbytes -= held.nbytes
                 del self._keys[row.key]

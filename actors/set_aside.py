@@ -9,7 +9,7 @@ from delivery.settle import RowRef
 from delivery.trial import WITNESSES
 
 PROOFS = 2
-MOST = 300  # rows left aside at once; beyond that they are tried again from the first on
+MOST = 10_000  # rows left aside at once; beyond that they are tried again from the first on
 
 
 class Verdict(Enum):
@@ -44,7 +44,7 @@ class SetAside:
     guilty. Where rows fail in a row it is the service's trouble. Only keys are kept: whether a row still waits, and
     what it holds, is read anew.
 
-    A row is left aside once each time that it fails alone, and not heard before others had their turn, however many
+    A row is left aside once each time that it fails alone, and not heard before others had their turn, though MOST
     bad rows follow one another. Once it is heard it is sent with others; if they fail for it, batches become smaller
     until it stands alone.
 
@@ -100,8 +100,11 @@ class SetAside:
         self._failing = {case.row for case in guilty}
         return guilty
 
-    def failed(self, settled: Iterable[RowRef]) -> tuple[RowRef, ...]:
+    def failed(self, settled: Collection[RowRef]) -> tuple[RowRef, ...]:
         """Of settled rows those that were left aside, and may be found again by their keys: one may be retried."""
+        for row in settled:
+            if (case := self._heard.get(row.key)) is not None and case.row == row:
+                del self._heard[row.key]  # whatever became of it: if it comes again it is another matter
         done = self._failing.intersection(settled)
         self._failing -= done
         return tuple(RowRef(row.key) for row in done if row.item is not None)
@@ -119,7 +122,7 @@ class SetAside:
         return self._hear([key] if case.others_went else [])
 
     def hear_all(self) -> tuple[RowRef, ...]:
-        """There are no others who could have their turn."""
+        """None of those that were found instead has failed, for a while: leave none aside any longer."""
         return self._hear(list(self._aside))
 
     def _hear(self, keys: Collection[Key | None]) -> tuple[RowRef, ...]:

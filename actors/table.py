@@ -116,6 +116,7 @@ class OpenedTable:
                     ROOM_BATCHES * self.settings.most_rows,
                     ROOM_BYTES,
                     start.in_flight,
+                    start.aside,
                 ),
                 self.scheduler,
                 self.clock,

@@ -313,6 +313,7 @@ class TableOwner(SupervisedActor):
         self._log.warning("standing by", reason=reason)
         self._drop_pipeline()
         self._tenure.leave()
+        self._aside = SetAside()
         self._paused = False
         self._commands.leave()
         self._later(STANDBY_SECONDS)

@@ -176,7 +176,7 @@ class Process:
             batcher.actor_ref,
             marker.actor_ref,
             self._source(),
-            Room(100, 10**9, start.in_flight),
+            Room(100, 10**9, start.in_flight, start.aside),
             self._scheduler,
             self._clock,
             POLL_SECONDS,

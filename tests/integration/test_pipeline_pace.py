@@ -20,7 +20,7 @@ from config.settings import Settings
 from database.engine import Engines
 from delivery.destination import AppendResult, Destination, FinalizeResult
 from delivery.finding import Found
-from delivery.rows import Encoded, SentRows
+from delivery.rows import Encoded, Key, SentRows
 from delivery.settle import RowRef
 from mapping.row import MAX_ROW_BYTES
 from sandbox.emulator import Emulator
@@ -112,8 +112,8 @@ class WatchedRoom(Room):
 
     most: int = 0
 
-    def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[object] = ()) -> None:
-        super().__init__(most_rows, most_bytes, keys)  # type: ignore[arg-type]  # keys
+    def __init__(self, most_rows: int, most_bytes: int, keys: Iterable[Key] = (), aside: Iterable[Key] = ()) -> None:
+        super().__init__(most_rows, most_bytes, keys, aside)
         self._sizes: dict[object, int] = {}
 
     def add(self, found: Iterable[Found]) -> None:

@@ -77,6 +77,14 @@ def test_bad_rows_that_come_first_hold_up_none_behind_them(
     site.check()
 
 
+def test_more_bad_rows_come_first_than_there_is_room_for() -> None:
+    site = Site(batch_size=4, bigquery=lambda _: Choking(sobers=1))
+    site.db.add_rows(*range(150), label=REFUSED)
+    site.db.add_rows(*range(200, 211))
+    site.advance(48 * HOUR)
+    site.check_arrived(range(200, 211))
+
+
 def test_a_row_that_bigquery_chokes_on_is_not_guilty_before_others_got_through() -> None:
     """It is the only one for hours: there is nobody to tell it from trouble of the service."""
     site = choking_on(1, of=0, bigquery=Choking())

@@ -237,7 +237,7 @@ class SimTable:
             batcher.actor_ref,
             marker.actor_ref,
             self._source,
-            Room(IN_FLIGHT, 10**9, start.in_flight),
+            Room(IN_FLIGHT, 10**9, start.in_flight, start.aside),
             scheduler,
             clock,
             POLL_SECONDS,

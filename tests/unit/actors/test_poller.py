@@ -41,6 +41,7 @@ class World:
         appended: tuple[Key, ...] = (),
         settle: float = 0.0,
         items_to: int = 0,
+        aside: tuple[Key, ...] = (),
     ) -> None:
         self.db = MemoryDatabase()
         self.source = MemorySource(self.db)
@@ -51,7 +52,7 @@ class World:
             self.batcher,
             self.marker,
             self.source,
-            Room(most_rows, 10**9, appended),
+            Room(most_rows, 10**9, appended, aside),
             self.scheduler,
             self.db.clock,
             POLL_SECONDS,
@@ -248,6 +249,27 @@ def test_look_ups_end_after_a_full_pass_whose_rows_are_all_settled() -> None:
     world.settle(1)
     assert world.upstream.take(LookupPassDone) == []
     world.settle(2)
+    assert len(world.upstream.take(LookupPassDone)) == 1
+
+
+def test_look_ups_dont_end_by_a_pass_that_left_a_row_aside_and_keep_no_others_waiting() -> None:
+    world = World(lookup_first=True, aside=(1,))
+    world.db.add_rows(1, 2)
+    world.tick()
+    assert world.found() == [2]
+    world.tell(RowsSettled((RowRef(2),)))
+    world.db.flags.add(2)
+    world.db.add_rows(3)
+    world.tick()
+    assert world.found() == [3]
+    world.tell(RowsSettled((RowRef(3),)))
+    world.db.flags.add(3)
+    assert world.upstream.take(LookupPassDone) == []
+    world.tell(RowsSettled((RowRef(1),)))  # it is heard
+    world.tick()
+    assert world.found() == [1]
+    assert world.upstream.take(LookupPassDone) == []
+    world.tell(RowsSettled((RowRef(1),)))
     assert len(world.upstream.take(LookupPassDone)) == 1
 
 

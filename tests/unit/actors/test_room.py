@@ -87,3 +87,16 @@ def test_pages_are_bounded_and_small_rows_make_them_larger() -> None:
         room.add([Found(key) for key in range(100)])
         room.free([RowRef(key) for key in range(100)])
     assert room.page() == PAGE_ROWS
+
+
+def test_rows_that_are_left_aside_take_no_room_and_are_not_found() -> None:
+    room = Room(2, 10**9, aside=range(5))
+    assert room.page() == 2
+    assert room.is_empty
+    assert room.leaves_aside
+    assert room.has_key(4)
+    room.free([RowRef(4, item=7)])  # another item of the key
+    assert room.has_key(4)
+    room.free([RowRef(key) for key in range(5)])
+    assert not room.has_key(4)
+    assert not room.leaves_aside

@@ -139,6 +139,13 @@ def test_while_nothing_goes_others_are_tried_each_time() -> None:
     assert court.left_aside == list(range(3 * WITNESSES))
 
 
+def test_what_is_known_of_a_row_ends_when_it_is_done_with() -> None:
+    court = Court()
+    court.prove(1)
+    court.aside.failed([RowRef(1)])  # by a trial, say; it is mended and retried later
+    assert court.accuse(1) is LEFT_ASIDE
+
+
 def test_no_more_rows_are_left_aside_than_there_is_room_for() -> None:
     court = Court()
     for row in range(MOST + 1):
