@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -254,6 +255,8 @@ class Site:
         self.drain()
         for worker in self._workers:
             if worker.running:
+                # One that was started a moment ago doesn't listen to signals yet.
+                until(partial(_has_said_something, worker), START_SECONDS, f"{worker.log} begins", self.logs)
                 assert worker.terminate() == 0, worker.log_tail(40)
         with closing(self._emulator.client()) as client:
             compared = compare(self._engine, client, self.settings)
@@ -263,6 +266,10 @@ class Site:
     def logs(self) -> str:
         """How the workers' logs end."""
         return "\n".join(f"--- {worker.log}\n{worker.log_tail(40)}" for worker in self._workers)
+
+
+def _has_said_something(worker: Child) -> bool:
+    return worker.log.exists() and worker.log.stat().st_size > 0
 
 
 def replayable() -> Random:
