@@ -8,7 +8,7 @@ from delivery.rows import Key
 from delivery.settle import RowRef
 from delivery.trial import WITNESSES
 
-PROOFS = 2
+PROOFS = 2  # so often others have to get through between two failures of a row
 MOST = 10_000  # rows left aside at once; beyond that they are tried again from the first on
 
 

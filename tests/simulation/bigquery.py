@@ -87,16 +87,11 @@ class SimBigQuery:
             faults.clear()
         self.outage = None
 
-    def hold(self, event_id: str, site: str) -> None:
-        """Let the table hold a row already: another site's, or one that an older program sent."""
-        self._add((event_id, site, 0, "before"))
-
-    def vanish(self, older_than: float) -> list[str]:
+    def vanish(self, older_than: float) -> None:
         """Collect silent streams, as the service does after days. Their rows stay."""
         gone = [name for name in self.streams if self._clock.now - self.made[name] >= older_than]
         for name in gone:
             del self.streams[name]
-        return gone
 
     def arrive(self) -> None:
         """Requests that were under way arrive now; nobody hears the answers."""

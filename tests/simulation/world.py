@@ -52,7 +52,6 @@ class World:
         self.setting = setting
         self.clock = FakeClock()
         self.events: list[str] | None = [] if told else None
-        self.steps = 0
         durability = UNSURE if setting.past is Past.POWER_CUT else SURE
         self.sites = tuple(
             SimSite(
