@@ -110,9 +110,12 @@ class Child:
     def thaw(self) -> None:
         self._signal_group(signal.SIGCONT)
 
+    def log_text(self) -> str:
+        """All that it has said; nothing, before it opened its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
     def log_tail(self, lines: int = 15) -> str:
-        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(self.log_text().splitlines()[-lines:])
 
     def failure(self, problem: str) -> ChildError:
         """An error about this child, with the end of its log."""

@@ -256,7 +256,7 @@ class Site:
         for worker in self._workers:
             if worker.running:
                 # One that was started a moment ago doesn't listen to signals yet.
-                until(partial(_has_said_something, worker), START_SECONDS, f"{worker.log} begins", self.logs)
+                until(partial(said, worker, "\n"), START_SECONDS, f"{worker.log} begins", self.logs)
                 assert worker.terminate() == 0, worker.log_tail(40)
         with closing(self._emulator.client()) as client:
             compared = compare(self._engine, client, self.settings)
@@ -266,10 +266,6 @@ class Site:
     def logs(self) -> str:
         """How the workers' logs end."""
         return "\n".join(f"--- {worker.log}\n{worker.log_tail(40)}" for worker in self._workers)
-
-
-def _has_said_something(worker: Child) -> bool:
-    return worker.log.exists() and worker.log.stat().st_size > 0
 
 
 def replayable() -> Random:
@@ -315,4 +311,4 @@ def is_frozen(worker: Child) -> bool:
 
 def said(worker: Child, words: str) -> bool:
     """Whether the worker's log has these words."""
-    return words in worker.log.read_text(encoding="utf-8", errors="replace")
+    return words in worker.log_text()

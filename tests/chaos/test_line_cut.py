@@ -109,4 +109,4 @@ def goes_on(site: Site, fault: str) -> float:
 
 def heard(worker: Child, words: str) -> int:
     """How often the worker has said so."""
-    return worker.log.read_text(encoding="utf-8", errors="replace").count(words)
+    return worker.log_text().count(words)

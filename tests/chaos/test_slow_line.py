@@ -88,5 +88,5 @@ def test_all_tables_share_what_is_ours(make_site: Callable[..., Site], mariadb: 
 
 def attempts(worker: Child) -> int:
     """The most that one batch needed."""
-    failed = re.findall(r"append failed .*attempt=(\d+)", worker.log.read_text())
+    failed = re.findall(r"append failed .*attempt=(\d+)", worker.log_text())
     return 1 + max(map(int, failed), default=0)

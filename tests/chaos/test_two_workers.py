@@ -35,5 +35,5 @@ def test_started_together(site: Site) -> None:
         until(lambda: any(said(worker, STANDS_BY) for worker in workers), 30, "somebody stands by", site.logs)
     site.drain()
     tables = len(site.settings.tables)
-    assert sum(worker.log.read_text().count("pipeline started") for worker in workers) == tables
+    assert sum(worker.log_text().count("pipeline started") for worker in workers) == tables
     site.finish()
