@@ -25,7 +25,8 @@ _NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
 class Found:
     """A row to be sent: its source values (in the order of the mapping's columns), or its item's payload.
 
-    `suspect`: it may have been sent in a time that the database has forgotten, and has to be looked up first.
+    `suspect`: it may have been sent before: in a time that the database has forgotten, or as whoever asks for it again
+    may not know. It has to be looked up first.
     `since`: when it came to wait, by its item or else its age column; only measured, nothing rests on it.
     """
 
@@ -132,7 +133,7 @@ def find_items(
             waits.append(item.id)
         elif verdict is Verdict.SEND:
             values = () if row is None or entry.payload is not None else row.values
-            suspect = lookups.first or item.id <= lookups.items_to
+            suspect = lookups.first or item.resend or item.id <= lookups.items_to
             found[key] = Found(key, item.id, values, entry.payload, suspect, entry.since)
         else:
             outcome, reason = _OUTCOMES[verdict]

@@ -68,7 +68,8 @@ class World:
             for number in range(tables)
         )
         self.db, self.bigquery = self.sites[0].database, self.sites[0].bigquery
-        self.bigquery.may_be_twice = self._resends
+        self.bigquery.may_be_twice = self._resends_of_corrected
+        self._corrected: set[int] = set()
         self.reserved: list[int] = []  # keys that a producer's open transaction has taken
         self.reserved_items: list[StoredItem] = []  # the same for items
         self._connections = itertools.count(1)
@@ -228,9 +229,12 @@ class World:
             with self.db.changing() as db:
                 id_, label, day = db.values[key]
                 db.values[key] = (id_, label, int(str(day)) + 1)
+            self._corrected.add(key)
 
-    def _resends(self, id_: str) -> int:
-        return sum(item.resend and event_id(int(item.record_id)) == id_ for item in self.db.items.values())
+    def _resends_of_corrected(self, id_: str) -> int:
+        """How often a row was asked for again that a look-up doesn't recognise: it is in another partition now."""
+        items = (item for item in self.db.items.values() if item.resend and int(item.record_id) in self._corrected)
+        return sum(event_id(int(item.record_id)) == id_ for item in items)
 
     # operators
 
