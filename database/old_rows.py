@@ -56,7 +56,7 @@ class AgeColumns:
         self._type = source.columns[settings.age_column].data_type
         self.may_be_null = source.columns[settings.age_column].nullable
         self.walk = _walk(settings, source)
-        self.flag_index = _index(source, settings.synced_flag)
+        self.flag_index = source.index_on(columns.flag.name)
         self._keys_ascend = columns.key_column.is_integer
 
     def older_than(self, cutoff: datetime) -> ColumnElement[bool]:
@@ -155,12 +155,6 @@ def _walk(settings: TableSettings, source: SourceTable) -> Walk:
             if [each.lower() for each in columns] in (wanted, [*wanted, settings.primary_key.lower()]):
                 return Walk(name, by_age=by_age, of_synced=not by_age)
     return Walk("PRIMARY", by_age=False, of_synced=False)
-
-
-def _index(source: SourceTable, column: str | None) -> str | None:
-    """An index that begins with the column."""
-    wanted = str(column).lower()
-    return next((name for name, columns in source.indexes.items() if columns[0].lower() == wanted), None)
 
 
 def _force(index: str) -> str:

@@ -64,7 +64,7 @@ class Confirmation:
         in_ledger = recorded.keys() | {key for key, at in sent.items() if at >= claims[key].age - SLACK}
         if not self.queries_allowed:
             return _verdict(claims, frozenset(in_ledger), Refusal.NOT_IN_LEDGER)
-        confirmed = {key for key in in_ledger if self._has_expired(_partition(recorded.get(key), claims[key]))}
+        confirmed = {key for key in in_ledger if self.has_expired(_partition(recorded.get(key), claims[key]))}
         alike: dict[tuple[tuple[str, ...], str | None], list[SentRow]] = {}
         for key, was in recorded.items():
             today = claims[key].sent
@@ -100,7 +100,7 @@ class Confirmation:
             after = page[-1].id
             yield self.gentle.rest(started, "reading the ledger")
 
-    def _has_expired(self, partition: object) -> bool:
+    def has_expired(self, partition: object) -> bool:
         """Whether BigQuery has dropped the partition, so that a look-up says nothing."""
         if self.expiration_days is None:
             return False

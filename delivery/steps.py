@@ -4,6 +4,7 @@ Such work is a generator. It does one small thing at a time, and yields what it 
 an answer from a call that blocks. Whoever drives it may drop it at any yield.
 """
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -38,6 +39,26 @@ def ask(call: Callable[[], T]) -> Steps[T]:
     """`answer = yield from ask(call)`."""
     answer = yield Ask(call)
     return cast(T, answer)
+
+
+def drive(steps: Steps[T], sleep: Callable[[float], None] = time.sleep) -> T:
+    """Do the work here and now, for who may wait. Raises what it raises."""
+    answer: object = None
+    error: Exception | None = None
+    while True:
+        try:
+            step = steps.send(answer) if error is None else steps.throw(error)
+        except StopIteration as ended:
+            return cast(T, ended.value)
+        answer = error = None
+        match step:
+            case Pause(seconds):
+                sleep(seconds)
+            case Ask(call):
+                try:
+                    answer = call()
+                except Exception as raised:  # noqa: BLE001  whatever it is, it is raised where the answer is waited for
+                    error = raised
 
 
 class Gentle:

@@ -1,6 +1,6 @@
 """What a row is known by in BigQuery, and nothing else of it: reading that alone of many rows is cheap."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -19,13 +19,17 @@ def compile_identity(
     destination: BigQueryTable,
     zone: ZoneInfo | None,
     site_id: str,
+    also: Collection[str] = (),
 ) -> TableMapping:
     """The mapping, as `compile_mapping` makes it, of the identity and partitioning columns alone.
+
+    Args:
+        also: further columns of BigQuery's table that are read.
 
     Raises:
         MappingError: with everything that is wrong with these.
     """
-    wanted = {*settings.identity_columns, destination.partition_column}
+    wanted = {*settings.identity_columns, destination.partition_column, *also}
     return compile_mapping(
         name,
         settings.model_copy(

@@ -47,13 +47,13 @@ class SourceTable:
     indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # index name: its columns in order
     triggers: tuple[str, ...] = ()  # names of UPDATE triggers
 
-    def has_index_on(self, column: str) -> bool:
-        """Whether an index begins with that column."""
-        return any(columns[0].lower() == column.lower() for columns in self.indexes.values())
+    def index_on(self, column: str) -> str | None:
+        """An index that begins with that column."""
+        return next((name for name, columns in self.indexes.items() if columns[0].lower() == column.lower()), None)
 
     def is_unfinished(self, flag: SourceColumn) -> bool:
         """`migrate` was cut while it added this flag for `--history skip`: before its default, and then its index."""
-        return flag.comment == MARK and flag.default is None and not self.has_index_on(flag.name)
+        return flag.comment == MARK and flag.default is None and self.index_on(flag.name) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def judge_source(facts: SourceFacts, table: TableSettings) -> Iterator[Finding]:
     there = next((column for column in source.columns if column.lower() == flag), None)
     if there is None:
         return  # `judge_columns` says so
-    if source.has_index_on(there):
+    if source.index_on(there) is not None:
         yield ok(name, f"the source table is there, with its flag {there} and an index on it")
     else:
         yield error(name, f"no index begins with the flag {there}", "run `bq-sync migrate`, which adds one")

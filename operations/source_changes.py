@@ -76,7 +76,7 @@ def _lacking(connection: Connection, source: SourceTable, flag: str) -> SourceCh
         flag=flag,
         add_flag=there is None or unfinished,
         unfinished=unfinished,
-        add_index=not source.has_index_on(flag),
+        add_index=source.index_on(flag) is None,
         size=size,
     )
 

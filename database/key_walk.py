@@ -1,0 +1,114 @@
+"""The keys of a source table in the order in which BigQuery sorts them. Implements `delivery.both_sides.KeyWalk`."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Executable, func, literal_column, or_, select, text, true
+from sqlalchemy.exc import SQLAlchemyError
+
+from database.failures import explain
+from database.identifiers import quote
+from database.source import SourceColumns
+from delivery.both_sides import ONE_DAY, Bounds, KeyPage, Span
+from delivery.rows import Key
+from delivery.source import SourceError
+from mapping.schema import SourceTable
+
+# What lies between the first and the last key of some days is read through; of more days that is about everything.
+FEW_DAYS = 31
+KEYS_AT_ONCE = 20_000  # of text keys, which are sorted here
+
+
+class SqlKeyWalk:
+    """One table's.
+
+    Integer keys are walked through as the primary key has them. Text is sorted otherwise by BigQuery, by code points,
+    than by most collations: the keys of the span are read at the first call, and stay in memory.
+    """
+
+    def __init__(self, engine: Engine, source: SourceTable, columns: SourceColumns) -> None:
+        if columns.age is None:
+            raise ValueError(f"{source.name} has no age_column: its rows belong to no day")
+        self._engine = engine
+        self._source = source
+        self._columns = columns
+        self._age: ColumnElement[Any] = columns.age
+        self._age_type = source.columns[columns.age.name].data_type
+        self._age_index = source.index_on(columns.age.name)
+        self._sorted: tuple[Span, list[str]] | None = None
+
+    def bounds(self, span: Span) -> Bounds | None:
+        if span.first is None or span.last is None or span.timeless or self._age_index is None:
+            return None
+        if (span.last - span.first).days > FEW_DAYS or not self._columns.key_column.is_integer:
+            return None
+        key = self._columns.key
+        query = select(func.min(key), func.max(key)).select_from(self._columns.table).where(self._within(span))
+        query = query.with_hint(self._columns.table, f"FORCE INDEX ({quote(self._age_index)})", "mysql")
+        lowest, highest = self._read(query)[0]
+        return None if lowest is None else Bounds(lowest, highest)
+
+    def keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
+        if self._columns.key_column.is_integer:
+            return self._next_keys(span, bounds, after, limit)
+        keys = self._all_sorted(span)
+        start = 0 if after is None else bisect_right(keys, str(after))
+        page = keys[start : start + limit]
+        return KeyPage(page, page[-1] if start + limit < len(keys) else None)
+
+    def next_key(self) -> int | None:
+        if not self._columns.key_column.is_integer:
+            return None
+        query = text(
+            "SELECT AUTO_INCREMENT FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name"
+        ).bindparams(name=self._source.name)
+        rows = self._read(query)
+        return None if not rows or rows[0][0] is None else int(rows[0][0])
+
+    def _next_keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
+        key = self._columns.key
+        query = select(key, func.coalesce(self._within(span), literal_column("0"))).select_from(self._columns.table)
+        if after is not None:
+            query = query.where(key > after)
+        elif bounds is not None:
+            query = query.where(key >= bounds.lowest)
+        if bounds is not None:
+            query = query.where(key <= bounds.highest)
+        rows = self._read(query.order_by(key).limit(limit))
+        return KeyPage([row[0] for row in rows if row[1]], rows[-1][0] if len(rows) == limit else None)
+
+    def _all_sorted(self, span: Span) -> list[str]:
+        if self._sorted is None or self._sorted[0] != span:
+            found: list[str] = []
+            after: Key | None = None
+            while True:
+                page = self._next_keys(span, None, after, KEYS_AT_ONCE)
+                found += map(str, page.keys)
+                if page.next is None:
+                    break
+                after = page.next
+            self._sorted = span, sorted(found)
+        return self._sorted[1]
+
+    def _within(self, span: Span) -> ColumnElement[bool]:
+        """What holds for rows of the span, and for some of the days around it: a zone is at most a day off."""
+        wider = span.wider()
+        condition: ColumnElement[bool] = true()
+        if wider.first is not None:
+            condition = condition & (self._age >= self._value(wider.first))
+        if wider.last is not None and wider.last < date.max:
+            condition = condition & (self._age < self._value(wider.last + ONE_DAY))
+        return or_(condition, self._age.is_(None)) if span.timeless else condition
+
+    def _value(self, day: date) -> object:
+        return day if self._age_type == "date" else datetime.combine(day, time())
+
+    def _read(self, query: Executable) -> Sequence[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
