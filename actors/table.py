@@ -1,6 +1,5 @@
 """One table as its owner works with it: opened anew each time, recovered, and then carried by a pipeline of actors."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.background import BackgroundThread
@@ -19,16 +18,14 @@ from delivery.destination import Destination
 from delivery.doubts import Doubts
 from delivery.housekeeping import Housekeeping
 from delivery.lease import Lease
-from delivery.ledger import Batch, ItemStatus, Ledger, Lookups, OrphanItem
+from delivery.ledger import Batch, Ledger, Lookups
 from delivery.pace import Pace
-from delivery.recovery import Adopted, Recovery
-from delivery.rows import Key, SentRow, SentRows
+from delivery.recovery import Recovery
 from delivery.schedule import Daily
 from delivery.settle import RowRef
-from delivery.source import QueuedItem, Source
-from delivery.triage import Item
+from delivery.source import Source
 from mapping.compile import TableMapping
-from mapping.row import BadRow, Row
+from mapping.orphans import Orphans
 
 ROOM_BATCHES = 2  # full batches that may be in flight
 ROOM_BYTES = 24_000_000
@@ -60,7 +57,7 @@ class OpenedTable:
             lease,
             self.ledger,
             self.destination,
-            self._read_orphans,
+            Orphans(self.source, self.mapping).read,
             doubts,
             self.settings.stream_settle_seconds,
             self.settings.lookup_settle_seconds,
@@ -162,32 +159,6 @@ class OpenedTable:
     def _pace(self, next_rows: int | None) -> Pace:
         first = self.settings.batch_size if next_rows is None else next_rows
         return Pace.start(first, self.settings.most_rows, self.settings.max_batch_bytes)
-
-    def _read_orphans(self, orphans: Sequence[OrphanItem]) -> Adopted:
-        items = [
-            QueuedItem(Item(orphan.id, orphan.operation, ItemStatus.SYNCING), orphan.record_id, orphan.payload)
-            for orphan in orphans
-            if orphan.operation == "INSERT"  # others are decided like any pending item: they are given up
-        ]
-        keys = self.source.resolve(items)
-        values = {key: row.values for key, row in self.source.rows(set(keys.values())).items()}
-        rows: list[SentRow] = []
-        adopted: list[int] = []
-        for item in items:
-            key = keys.get(item.item.id)
-            if key is None or (item.payload is None and key not in values):
-                continue
-            try:
-                row = self._as_row(key, item.payload, values.get(key, ()))
-            except BadRow:
-                continue
-            rows.append(SentRow(key, row.identity, row.partition))
-            adopted.append(item.item.id)
-        sent = SentRows(self.mapping.identity_columns, self.mapping.partition_column, tuple(rows))
-        return Adopted(sent, tuple(adopted))
-
-    def _as_row(self, key: Key, payload: str | None, values: Sequence[object]) -> Row:
-        return self.mapping.row(values) if payload is None else self.mapping.payload(key, payload)
 
 
 def _thread(name: str, upstream: Recipient) -> BackgroundThread:

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
 import pykka
@@ -26,29 +25,22 @@ from actors.watch import Heartbeat, start_monitor
 from bigquery.connect import VERSION, Clients
 from bigquery.connect import connect as connect_bigquery
 from bigquery.heartbeat import HeartbeatTable
-from bigquery.insert_all import InsertAll
-from bigquery.metadata import read_table
-from bigquery.storage_write import StorageWrite
+from bigquery.writing import writing
 from config.settings import Settings
-from database.catalogue import read_source_table
 from database.commands import Orders, read_orders
-from database.durability import Durability, read_durability
 from database.engine import Engines, connect, connect_for_looking, connect_for_reading, connect_unpooled
 from database.failures import explain
 from database.leases import grant
 from database.ledger import SqlLedger
 from database.locks import Locks
 from database.prepared import lacking
-from database.server import keeps_utc
 from database.site import site_id
-from database.source import SourceColumns, SqlSource
-from delivery.destination import Destination
+from database.source import SqlSource
 from delivery.errors import LedgerError
 from delivery.lease import Lease
 from delivery.source import SourceError
-from mapping.compile import MappingError, compile_mapping
-from mapping.schema import BigQueryTable, SourceTable
 from operations.heartbeat import send_heartbeat
+from operations.opening import UnfitError, open_both_sides
 
 STOP_SECONDS = 3.0  # honcho kills after 5 s; what isn't finished by then is recovered
 WRITERS_PER_TABLE = 4  # BqWriter, SyncMarker, TableOwner and RetentionActor each use one at a time
@@ -189,64 +181,27 @@ def open_table(
         TableBlockedError: with all that has to be mended first.
         SourceError, DestinationError: the database or BigQuery doesn't answer.
     """
-    table = settings.tables[name]
-    source, durability, site = _read_database(settings, name, engines)
-    destination = read_table(clients.rest, settings, table.destination)
     try:
-        mapping = compile_mapping(name, table, source, destination, settings.zone, site, settings.write_method)
-    except MappingError as error:
+        opened = open_both_sides(settings, name, engines, clients)
+    except UnfitError as error:
         raise TableBlockedError(error.problems) from error
-    columns = SourceColumns(table, source, settings.zone, lambda: datetime.now(UTC))
-    writing = _writing(clients, settings, destination)
+    destination = writing(clients, settings, opened.destination)
     return OpenedTable(
         settings,
-        table,
-        mapping,
-        SqlLedger(engines.write, columns.flagging),
-        SqlSource(engines.read, name, columns, mapping.source_columns, mapping.key_of),
-        writing,
-        WriterLimits(durability.new_stream_seconds, clients.uplink),
-        durability.may_undo_commits,
+        opened.table,
+        opened.mapping,
+        SqlLedger(engines.write, opened.columns.flagging),
+        SqlSource(engines.read, name, opened.columns, opened.mapping.source_columns, opened.mapping.key_of),
+        destination,
+        WriterLimits(opened.durability.new_stream_seconds, clients.uplink),
+        opened.durability.may_undo_commits,
         scheduler,
         clock,
-        housekeeping=open_housekeeping(settings, engines, clients, source, destination, writing, site),
-        schedule=schedule_of(settings, site, name),
+        housekeeping=open_housekeeping(
+            settings, engines, clients, opened.source, opened.destination, destination, opened.site
+        ),
+        schedule=schedule_of(settings, opened.site, name),
     )
-
-
-def _writing(clients: Clients, settings: Settings, table: BigQueryTable) -> Destination:
-    match settings.write_method:
-        case "storage_write":
-            return StorageWrite(clients, settings, table)
-        case "insert_all":
-            return InsertAll(clients, settings, table)
-
-
-def _read_database(settings: Settings, name: str, engines: Engines) -> tuple[SourceTable, Durability, str]:
-    problems = []
-    try:
-        with engines.read.connect() as connection:
-            source = read_source_table(connection, name)
-            durability = read_durability(connection)
-            if settings.zone is None and not keeps_utc(connection):
-                problems.append(
-                    "database_timezone is not set, and the server's zone isn't UTC: set it, such as Asia/Tokyo"
-                )
-        site = site_id(engines.write, settings.site_id)
-    except SQLAlchemyError as error:
-        raise SourceError(explain(error)) from error
-    if source is None:
-        problems.append(f"{name}: the database has no such table: create it, or take it out of `tables`")
-    elif source.engine.lower() != "innodb":
-        problems.append(f"{name}: its engine is {source.engine}, which has no transactions: convert it to InnoDB")
-    if durability.may_undo_commits and settings.on_unsafe_durability == "refuse":
-        problems.append(
-            "the server has a binary log with sync_binlog other than 1, so that a crash may undo any number of commits:"
-            " set sync_binlog = 1, or on_unsafe_durability: lookup_first"
-        )
-    if problems or source is None:
-        raise TableBlockedError(problems)
-    return source, durability, site
 
 
 def run_worker(
