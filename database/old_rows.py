@@ -1,16 +1,15 @@
 """Which rows of a source table are old, read page by page in the order of an index. See `delivery.old_rows`."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal_column, select
 
 from config.settings import TableSettings
-from database.identifiers import quote
 from database.source import SourceColumns
+from database.walk import PRIMARY, Walk, index_of
 from delivery.old_rows import Position
 from mapping.schema import SourceTable
 
@@ -22,18 +21,6 @@ LOOKED_AT = 10_000  # rows of those that stay
 
 TRUE: ColumnElement[Any] = literal_column("1")
 FALSE: ColumnElement[Any] = literal_column("0")
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """The index that old rows are read by, and what its order is: by age and key, or by key alone.
-
-    `of_synced`: the index begins with the flag, so that only rows that are marked as synced are passed.
-    """
-
-    index: str
-    by_age: bool
-    of_synced: bool
 
 
 class AgeColumns:
@@ -55,7 +42,10 @@ class AgeColumns:
         self.age: ColumnElement[Any] = columns.table.c[settings.age_column]
         self._type = source.columns[settings.age_column].data_type
         self.may_be_null = source.columns[settings.age_column].nullable
-        self.walk = _walk(settings, source)
+        by_age = index_of(source, settings.age_column, settings.primary_key)
+        by_flag = None if by_age else index_of(source, settings.synced_flag, settings.primary_key)
+        self.walk = Walk(by_age or by_flag or PRIMARY, self.table, self.key, self.age if by_age else None)
+        self._of_synced = by_flag is not None  # only rows that are marked as synced are passed
         self.flag_index = source.index_on(columns.flag.name)
         self._keys_ascend = columns.key_column.is_integer
 
@@ -74,35 +64,32 @@ class AgeColumns:
 
     def page(self, cutoff: datetime, after: Position | None, limit: int) -> Select[Any]:
         """Key and age of the old synced rows of a window that begins behind `after`, in the order of the walk."""
-        order = self._order
-        query = self._from(self.key, self.age).where(self.flag == TRUE, self.older_than(cutoff))
+        query = self.walk.select(self.key, self.age).where(self.flag == TRUE, self.older_than(cutoff))
         if after is not None:
-            query = query.where(self._behind(after))
-        return query.order_by(*order).limit(limit)
+            query = query.where(self.walk.behind(after))
+        return query.order_by(*self.walk.order).limit(limit)
 
     def window_end(self, cutoff: datetime, after: Position | None) -> Select[Any]:
         """The position of the window's last row; no row: the window holds all that is left."""
-        query = self._from(*self._order)
+        query = self.walk.select(*self.walk.order)
         if self.walk.by_age:
             query = query.where(self.older_than(cutoff))
-        if self.walk.of_synced:
+        if self._of_synced:
             query = query.where(self.flag == TRUE)
         if after is not None:
-            query = query.where(self._behind(after))
-        return query.order_by(*self._order).limit(1).offset(WINDOW - 1)
+            query = query.where(self.walk.behind(after))
+        return query.order_by(*self.walk.order).limit(1).offset(WINDOW - 1)
 
     def up_to(self, query: Select[Any], end: Position) -> Select[Any]:
         """The query, without what lies behind the window's end."""
-        if not self.walk.by_age:
-            return query.where(self.key <= end[0])
-        return query.where(self.age <= end[0], or_(self.age < end[0], self.key <= end[1]))
+        return query.where(self.walk.up_to(end))
 
     def position(self, key: object, age: object) -> Position:
-        return (age, key) if self.walk.by_age else (key,)
+        return self.walk.position(key, age)
 
     def ends_at_young_rows(self, rows: Sequence[object]) -> bool:
         """Whether a whole window without old rows is the end: keys that are given out in order ascend with age."""
-        return not rows and self.walk.of_synced and self._keys_ascend
+        return not rows and self._of_synced and self._keys_ascend
 
     def old_among(self, keys: Collection[object], cutoff: datetime, flag: ColumnElement[Any]) -> Select[Any]:
         """Key and age of those of these rows that have the flag and are old."""
@@ -113,9 +100,8 @@ class AgeColumns:
         """Keys of old rows with such a flag, of the first LOOKED_AT; None: no index finds them."""
         if self.flag_index is None:
             return None
-        some = select(self.key, self.age).select_from(self.table).where(flag)
-        some = some.with_hint(self.table, _force(self.flag_index), "mysql").limit(LOOKED_AT)
-        looked_at = some.subquery("looked_at")
+        some = Walk(self.flag_index, self.table, self.key).select(self.key, self.age).where(flag)
+        looked_at = some.limit(LOOKED_AT).subquery("looked_at")
         age = looked_at.c[self.age.name]
         return select(looked_at.c[self.key.name]).where(age >= self._value(UNSET), age < self._value(cutoff))
 
@@ -123,19 +109,7 @@ class AgeColumns:
         """Keys of synced rows without an age, LOOKED_AT at most; None: there are none, or no index finds them."""
         if not self.may_be_null or not self.walk.by_age:
             return None
-        return self._from(self.key).where(self.age.is_(None), self.flag == TRUE).limit(LOOKED_AT)
-
-    @property
-    def _order(self) -> tuple[ColumnElement[Any], ...]:
-        return (self.age, self.key) if self.walk.by_age else (self.key,)
-
-    def _from(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        return select(*columns).select_from(self.table).with_hint(self.table, _force(self.walk.index), "mysql")
-
-    def _behind(self, after: Position) -> ColumnElement[bool]:
-        if not self.walk.by_age:
-            return self.key > after[0]
-        return and_(self.age >= after[0], or_(self.age > after[0], self.key > after[1]))
+        return self.walk.select(self.key).where(self.age.is_(None), self.flag == TRUE).limit(LOOKED_AT)
 
     @property
     def _own_zone(self) -> Any:
@@ -145,18 +119,3 @@ class AgeColumns:
         """The instant as the column holds it. A DATE is over only when the next day begins."""
         local = instant.astimezone(self._own_zone).replace(tzinfo=None)
         return local.date() if self._type == "date" else local
-
-
-def _walk(settings: TableSettings, source: SourceTable) -> Walk:
-    for column, by_age in ((settings.age_column, True), (settings.synced_flag, False)):
-        wanted = [str(column).lower()]
-        for name, columns in source.indexes.items():
-            # Behind an index's columns InnoDB keeps the primary key: one with further columns has another order.
-            if [each.lower() for each in columns] in (wanted, [*wanted, settings.primary_key.lower()]):
-                return Walk(name, by_age=by_age, of_synced=not by_age)
-    return Walk("PRIMARY", by_age=False, of_synced=False)
-
-
-def _force(index: str) -> str:
-    # The text of a hint is formatted twice, by SQLAlchemy and by the driver.
-    return f"FORCE INDEX ({quote(index)})".replace("%", "%%%%")
