@@ -38,7 +38,7 @@ def open_housekeeping(
         SqlOldRows(engines, source.name, ages),
         SqlSource(engines.read, source.name, columns, known_by.source_columns, known_by.key_of),
         identities(known_by),
-        BigQueryConfirming(clients, settings, destination.name, look_ups, _now),
+        BigQueryConfirming(clients, settings, destination.name, look_ups.look_up, _now),
         SqlReports(engines, source.name),
         settings.keep_completed_days,
         settings.keep_ledger_days,

@@ -7,7 +7,6 @@ from datetime import datetime
 from bigquery.connect import Clients
 from bigquery.metadata import read_table, server_time
 from config.settings import Settings
-from delivery.destination import Destination
 from delivery.old_rows import Survey
 from delivery.rows import SentRows
 
@@ -19,7 +18,7 @@ class BigQueryConfirming:
     clients: Clients
     settings: Settings
     table: str  # of BigQuery
-    destination: Destination
+    places_there: Callable[[SentRows], frozenset[int]]  # see `delivery.destination.Destination.look_up`
     now: Callable[[], datetime]
 
     def survey(self) -> Survey:
@@ -28,4 +27,4 @@ class BigQueryConfirming:
         return Survey(ahead, read_table(self.clients.rest, self.settings, self.table).expiration_days)
 
     def look_up(self, rows: SentRows) -> frozenset[int]:
-        return self.destination.look_up(rows)
+        return self.places_there(rows)

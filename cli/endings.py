@@ -16,6 +16,7 @@ class Exit(IntEnum):
     UNHEALTHY = 4
     STILL_RUNNING = 5
     NO_WORKER = 6
+    DIFFERENT = 7
 
 
 class Failed(click.ClickException):

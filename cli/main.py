@@ -25,6 +25,7 @@ MODULES = {
     "failed": "cli.failed",
     "retry": "cli.failed",
     "clear-failed": "cli.failed",
+    "verify": "cli.verify",
 }
 
 
@@ -71,7 +72,7 @@ def main(context: click.Context) -> None:
 
     \b
     Exit codes, of every command: 0 done, 1 failed, 2 wrong settings or command line.
-    Of some: 3 degraded, 4 unhealthy, 5 still running, 6 no worker took it.
+    Of some: 3 degraded, 4 unhealthy, 5 still running, 6 no worker took it, 7 something differs.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False

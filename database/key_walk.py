@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Executable, func, literal_column, or_, select, text, true
+from sqlalchemy import ColumnElement, Engine, Executable, func, literal_column, or_, text, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.failures import explain
-from database.identifiers import quote
 from database.source import SourceColumns
+from database.walk import PRIMARY, Walk
 from delivery.both_sides import ONE_DAY, Bounds, KeyPage, Span
 from delivery.rows import Key
 from delivery.source import SourceError
@@ -44,9 +44,8 @@ class SqlKeyWalk:
             return None
         if (span.last - span.first).days > FEW_DAYS or not self._columns.key_column.is_integer:
             return None
-        key = self._columns.key
-        query = select(func.min(key), func.max(key)).select_from(self._columns.table).where(self._within(span))
-        query = query.with_hint(self._columns.table, f"FORCE INDEX ({quote(self._age_index)})", "mysql")
+        walk = Walk(self._age_index, self._columns.table, self._columns.key, self._age)
+        query = walk.select(func.min(walk.key), func.max(walk.key)).where(self._within(span))
         lowest, highest = self._read(query)[0]
         return None if lowest is None else Bounds(lowest, highest)
 
@@ -70,7 +69,8 @@ class SqlKeyWalk:
 
     def _next_keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
         key = self._columns.key
-        query = select(key, func.coalesce(self._within(span), literal_column("0"))).select_from(self._columns.table)
+        walk = Walk(PRIMARY, self._columns.table, self._columns.key)
+        query = walk.select(key, func.coalesce(self._within(span), literal_column("0")))
         if after is not None:
             query = query.where(key > after)
         elif bounds is not None:

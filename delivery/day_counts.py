@@ -78,7 +78,9 @@ def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle
         page = walk.keys(span, bounds, after, ROWS_AT_ONCE)
         found = rows.rows(page.keys) if page.keys else {}
         pause = gentle.rest(started, "counting rows")
-        for key, row in found.items():
+        for key in page.keys:  # in their order, whatever the order of the answer
+            if (row := found.get(key)) is None:
+                continue
             reading = read(row.values)
             if reading is None:
                 if row.state is RowState.SYNCED:

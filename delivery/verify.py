@@ -79,6 +79,7 @@ class Verification:
     gentle: Gentle
     report: VerifyReport
     planned: Callable[[Plan], None] = lambda _plan: None
+    counted: Counted = field(default_factory=Counted)
     # By key: what is missing where it should be may turn up on another day.
     _missing: dict[Key, Damaged] = field(default_factory=dict)
     _different: dict[Key, Damaged] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class Verification:
             VerifyError: the table can't be compared as things are.
             DestinationError, SourceError, SourceChangedError: the comparison ends here; it may be begun again.
         """
-        report, counted = self.report, Counted()
+        report, counted = self.report, self.counted
         yield from count_rows(self.walk, self.known, self.read_known, report.span, self.gentle, counted)
         report.rows_here = counted.rows
         report.waiting, report.history = counted.states[RowState.WAITING], counted.states[RowState.HISTORY]

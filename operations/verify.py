@@ -1,0 +1,156 @@
+"""`bq-sync verify`: whether BigQuery has every row that it should have, once and with its values; and mending it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from bigquery.compare import TableInBigQuery
+from bigquery.confirm import BigQueryConfirming
+from bigquery.connect import Clients
+from bigquery.lookup import Lookup
+from config.settings import Settings, TableSettings
+from database.ask_again import ask_again
+from database.engine import Engines
+from database.key_walk import SqlKeyWalk
+from database.retention import SqlOldRows
+from database.source import SqlSource
+from delivery.both_sides import ONE_DAY, Span
+from delivery.confirm import Confirmation
+from delivery.day_counts import VerifyError
+from delivery.errors import DestinationError
+from delivery.source import SourceChangedError, SourceError
+from delivery.steps import Gentle, drive
+from delivery.verify import Plan, Verification
+from delivery.verify_report import Damage, VerifyReport
+from mapping.compile import MappingError
+from mapping.identity import compile_identity, identities
+from mapping.verified import differing, reader, side_by_side
+from operations.opening import Opened, UnfitError, open_both_sides
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be compared, and how.
+
+    Attributes:
+        first, last: days (UTC), both included; None: as far as rows are kept here.
+        deep: values of all rows, else of days that have other counts on both sides.
+        repair: ask for missing rows to be sent again.
+        hurry: leave the database no room between reads.
+        most_bytes: that one query may read in BigQuery.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    deep: bool = False
+    repair: bool = False
+    hurry: bool = False
+    most_bytes: int = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how it goes: what is about to be read row by row, and again and again how far it is.
+
+    `progress`: rows counted here, rows compared, and rows that are to be compared (0: that isn't known yet).
+    """
+
+    planned: Callable[[Plan], None] = lambda _plan: None
+    progress: Callable[[int, int, int], None] = lambda _counted, _compared, _of: None
+
+
+def verify_table(
+    settings: Settings, name: str, engines: Engines, clients: Clients, wanted: Wanted, told: Told
+) -> VerifyReport:
+    """Compare a table, and perhaps ask for what is missing. What keeps it from its end is the report's `problem`."""
+    now = datetime.now(UTC)
+    report = VerifyReport(name, span_of(settings.tables[name], wanted, now), now, deep=wanted.deep)
+    try:
+        opened = open_both_sides(settings, name, engines, clients)
+        verification = _verification(settings, opened, engines, clients, wanted, report, told.planned)
+
+        def rest(seconds: float) -> None:
+            told.progress(verification.counted.rows, report.compared, report.to_compare)
+            time.sleep(seconds)
+
+        drive(verification.steps(), rest)
+        if wanted.repair:
+            missing = [row.key for row in report.damaged if row.damage is Damage.MISSING and row.key is not None]
+            report.asked_again = ask_again(engines.write, name, missing)
+    except (UnfitError, MappingError) as error:
+        report.problem = "; ".join(error.problems)
+    except (VerifyError, DestinationError, SourceError) as error:
+        report.problem = str(error)
+    except SourceChangedError as error:
+        report.problem = f"{error}: verify again"
+    return report
+
+
+def span_of(table: TableSettings, wanted: Wanted, now: datetime) -> Span:
+    """The days that are compared: those that were asked for, else those of which no row is deleted here yet."""
+    if wanted.first is not None or wanted.last is not None:
+        return Span(wanted.first, wanted.last)
+    return Span(first_kept(table, now), None, timeless=True)
+
+
+def first_kept(table: TableSettings, now: datetime) -> date | None:
+    """The first day of which retention deletes nothing yet; None: it deletes nothing."""
+    if table.retention_days is None or table.synced_flag is None or table.age_column is None:
+        return None
+    return (now - timedelta(days=table.retention_days)).date() + ONE_DAY
+
+
+def _verification(
+    settings: Settings,
+    opened: Opened,
+    engines: Engines,
+    clients: Clients,
+    wanted: Wanted,
+    report: VerifyReport,
+    planned: Callable[[Plan], None],
+) -> Verification:
+    name, destination, whole = opened.source.name, opened.destination, opened.mapping
+    by = side_by_side(name, opened.table, opened.source, destination, opened.site)
+    known = compile_identity(
+        name,
+        opened.table,
+        opened.source,
+        destination,
+        settings.zone,
+        opened.site,
+        also=(by.time.name, by.key.column.name),
+    )
+    columns = [column for column in destination.columns.values() if column.name in opened.table.columns]
+    gentle = Gentle(time.monotonic, hurry=wanted.hurry)
+    known_rows = SqlSource(engines.read, name, opened.columns, known.source_columns, known.key_of)
+    confirmation = Confirmation(
+        SqlOldRows(engines, name, None),
+        BigQueryConfirming(
+            clients,
+            settings,
+            destination.name,
+            Lookup(clients.rest, settings, destination).places_there,
+            lambda: datetime.now(UTC),
+        ),
+        identities(known),
+        queries_allowed=True,
+        expiration_days=destination.expiration_days,
+        now=report.started_at,
+        gentle=gentle,
+    )
+    return Verification(
+        SqlKeyWalk(engines.read, opened.source, opened.columns),
+        known_rows,
+        SqlSource(engines.read, name, opened.columns, whole.source_columns, whole.key_of),
+        TableInBigQuery(clients.rest, settings, destination, by, columns, wanted.most_bytes),
+        reader(known, by),
+        reader(whole, by),
+        identities(known),
+        differing(columns),
+        by.time.name,
+        confirmation,
+        gentle,
+        report,
+        planned,
+    )

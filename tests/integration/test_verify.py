@@ -1,0 +1,186 @@
+"""Whether verification finds what is wrong, with real servers; and nothing else."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from delivery import verify
+from delivery.verify_report import Damage
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+from tests.integration.verifying import TABLE, carried, ids, in_bigquery, named, verified, visit, visits_site
+
+pytestmark = pytest.mark.integration
+
+
+def test_equal_sides_are_equal_by_counts_and_by_values(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 300)
+        visit(site, 5)  # these wait
+        by_counts, by_values = verified(site), verified(site, deep=True)
+    assert (by_counts.problem, by_counts.equal, by_counts.rows_here, by_counts.rows_there) == (None, True, 305, 300)
+    assert (by_counts.waiting, by_counts.compared, by_counts.days) == (5, 0, [])
+    assert (by_values.problem, by_values.damaged, by_values.compared) == (None, [], 300)
+
+
+def test_every_damage_is_found_and_named(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 400)
+        in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids([10, 11, 400])})")
+        in_bigquery(site, f"INSERT INTO visits SELECT * FROM visits WHERE visit_id IN ({ids([20, 21])})")
+        in_bigquery(site, "UPDATE visits SET score = score + 0.5 WHERE visit_id = 'vis_30'")
+        in_bigquery(site, "UPDATE visits SET price = NULL, tags = ['a'] WHERE visit_id = 'vis_31'")
+        in_bigquery(site, "UPDATE visits SET detail = JSON '{\"seq\": 32}' WHERE visit_id = 'vis_32'")
+        in_bigquery(
+            site,
+            "UPDATE visits SET seen_at = TIMESTAMP_ADD(seen_at, INTERVAL 9 HOUR)"
+            " WHERE visit_id IN ('vis_40', 'vis_41')",
+        )
+        in_bigquery(site, "UPDATE visits SET fid = 'f2' WHERE visit_id = 'vis_50'")
+        for id_ in ("vis_999", "vis_x"):
+            in_bigquery(
+                site,
+                "INSERT INTO visits (visit_id, tid, fid, seen_at)"
+                f" VALUES ('{id_}', 't1', 'f1', TIMESTAMP '2026-03-05 10:00:00')",
+            )
+        in_bigquery(
+            site,
+            "INSERT INTO visits (visit_id, tid, fid, seen_at)"
+            " VALUES ('vis_1', 'another site', 'f1', TIMESTAMP '2026-03-05 10:00:00')",
+        )
+        report = verified(site, deep=True)
+        shallow = verified(site)
+    assert report.problem is None
+    assert named(report, Damage.MISSING) == [10, 11, 400, 50]  # in a scope that isn't ours nobody looks
+    assert named(report, Damage.DUPLICATE) == [20, 21]
+    assert named(report, Damage.DIFFERENT) == [
+        (30, "score"),
+        (31, "price", "tags"),
+        (32, "detail"),
+        (40, "seen_at"),
+        (41, "seen_at"),
+    ]
+    assert named(report, Damage.EXTRA) == [999, "vis_x"]
+    assert {row.damage for row in shallow.damaged} >= {Damage.MISSING, Damage.DUPLICATE, Damage.EXTRA}
+    assert named(shallow, Damage.MISSING) == named(report, Damage.MISSING)
+
+
+def test_missing_rows_are_sent_again_once(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 200)
+        in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids(range(50, 60))})")
+        first, second = verified(site, repair=True), verified(site, repair=True)
+        assert (first.asked_again, second.asked_again) == (10, 0)  # the items wait
+        site.run("INSERT INTO bq_sync_queue (table_name, record_id, resend) VALUES ('visits', 55, 1)")
+        with site.working():
+            site.wait_until_drained()
+        after = verified(site, deep=True, repair=True)
+        assert (after.problem, after.damaged, after.asked_again, after.rows_there) == (None, [], 0, 200)
+
+
+def test_days_are_utc_and_limit_what_is_compared(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 24 * 10)  # the first day has 8 rows: in Tokyo it is 9 hours older
+        in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids([1, 20, 40])})")
+        wanted = {"first": date(2026, 3, 1), "last": date(2026, 3, 1)}
+        report = verified(site, **wanted)
+        assert (named(report, Damage.MISSING), report.rows_here, report.rows_there) == ([20], 24, 23)
+        assert [(day.day, day.here, day.there) for day in report.days] == [(date(2026, 3, 1), 24, 23)]
+        assert named(verified(site), Damage.MISSING) == [1, 20, 40]
+
+
+def test_rows_without_time_belong_to_no_day(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 10, seen_at="NULL", id="seq")
+        carried(site, 10, id="10 + seq")
+        in_bigquery(site, "DELETE FROM visits WHERE visit_id IN ('vis_3', 'vis_13')")
+        report = verified(site)
+        assert (named(report, Damage.MISSING), report.rows_here) == ([13, 3], 20)
+        assert [day.day for day in report.days] == [None, date(2026, 2, 28)]
+        assert verified(site, first=date(2026, 3, 1)).equal
+
+
+@pytest.mark.parametrize("rows_a_query", [1_000_000, 30])
+def test_text_keys_and_many_pages(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, rows_a_query: int
+) -> None:
+    monkeypatch.setattr(verify, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(verify, "ROWS_A_QUERY", rows_a_query)
+    monkeypatch.setattr("bigquery.compare.ROWS_A_PAGE", 5)
+    with visits_site(mariadb, emulator, key="VARCHAR(20) COLLATE utf8mb4_general_ci") as site:
+        carried(site, 100, id="CONCAT(IF(seq % 2, 'a', 'B'), seq, IF(seq % 5, '', 'é'))")
+        in_bigquery(site, "DELETE FROM visits WHERE visit_id IN ('vis_a1', 'vis_B30é')")
+        in_bigquery(site, "INSERT INTO visits SELECT * FROM visits WHERE visit_id = 'vis_B2'")
+        report = verified(site, deep=True)
+    assert report.problem is None
+    assert (named(report, Damage.MISSING), named(report, Damage.DUPLICATE)) == (["B30é", "a1"], ["B2"])
+    assert (len(report.damaged), report.compared) == (3, 98)
+
+
+def test_ids_that_bigquery_has_already_are_told(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 100)
+        site.run("DELETE FROM visits WHERE id > 60", "ALTER TABLE visits AUTO_INCREMENT = 61")  # as a backup leaves it
+        report = verified(site)
+        assert report.reused is not None
+        assert (report.reused.next, report.reused.highest, report.equal) == (61, 100, False)
+        assert named(report, Damage.EXTRA) == sorted(range(61, 101), key=str)
+        site.run("ALTER TABLE visits AUTO_INCREMENT = 101")
+        assert verified(site).reused is None
+
+
+def test_a_row_that_changed_since_it_was_sent_is_different_and_not_sent_again(
+    mariadb: MariaDB, emulator: Emulator
+) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 100)
+        site.run("UPDATE visits SET seen_at = seen_at + INTERVAL 20 DAY, score = 1 WHERE id = 7")
+        site.run("UPDATE visits SET fid = 'f9' WHERE id = 8")
+        report = verified(site, deep=True, repair=True)
+        assert [row[0] for row in named(report, Damage.DIFFERENT)] == [7, 8]
+        assert (named(report, Damage.MISSING), report.asked_again) == ([], 0)
+
+
+def test_history_may_be_there_or_not(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 60)
+        site.run("UPDATE visits SET synced_to_bq = NULL WHERE id <= 20")
+        in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids(range(1, 11))})")
+        report = verified(site)
+        assert (report.equal, report.history, report.damaged) == (True, 20, [])
+        assert verified(site, deep=True).equal
+
+
+def test_a_table_that_is_fed_by_its_queue_has_only_rows_that_were_asked_for(
+    mariadb: MariaDB, emulator: Emulator
+) -> None:
+    with visits_site(mariadb, emulator, table={"synced_flag": None}) as site:
+        visit(site, 30)
+        for key in range(1, 11):
+            site.enqueue("visits", key)
+        with site.working():
+            site.wait_until_drained()
+        in_bigquery(site, "DELETE FROM visits WHERE visit_id = 'vis_4'")
+        report = verified(site)
+        assert (named(report, Damage.MISSING), report.unsent, len(report.damaged)) == ([4], 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"age_column": None}, "set age_column"),
+        (
+            {"columns": {**TABLE["columns"], "visit_id": {"template": "{tid}_{id}"}}},
+            "can't be put in order",
+        ),
+    ],
+)
+def test_what_can_not_be_compared_is_told(
+    mariadb: MariaDB, emulator: Emulator, table: dict[str, Any], problem: str
+) -> None:
+    with visits_site(mariadb, emulator, table=table) as site:
+        report = verified(site)
+        assert report.problem is not None
+        assert problem in report.problem
+        assert not report.equal
