@@ -2,20 +2,26 @@
 
 from datetime import UTC, datetime
 
+from bigquery.compare import TableInBigQuery
 from bigquery.confirm import BigQueryConfirming
 from bigquery.connect import Clients
 from config.settings import Settings, TableSettings
+from database.daily_checks import SqlChecks
 from database.engine import Engines
+from database.key_walk import SqlKeyWalk
 from database.old_rows import AgeColumns
 from database.retention import SqlOldRows
 from database.retention_reports import SqlReports
 from database.source import SourceColumns, SqlSource
+from delivery.daily_check import DailyCheck
 from delivery.destination import Destination
 from delivery.housekeeping import Housekeeping
 from delivery.retention import Policy
 from delivery.schedule import Daily, daily
+from mapping.compile import MappingError
 from mapping.identity import compile_identity, identities
 from mapping.schema import BigQueryTable, SourceTable
+from mapping.verified import reader, side_by_side
 
 
 def open_housekeeping(
@@ -43,6 +49,34 @@ def open_housekeeping(
         settings.keep_completed_days,
         settings.keep_ledger_days,
         _now,
+        _daily_check(settings, engines, clients, source, columns, destination, site_id),
+    )
+
+
+def _daily_check(
+    settings: Settings,
+    engines: Engines,
+    clients: Clients,
+    source: SourceTable,
+    columns: SourceColumns,
+    destination: BigQueryTable,
+    site_id: str,
+) -> DailyCheck | None:
+    table = settings.tables[source.name]
+    try:
+        by = side_by_side(source.name, table, source, destination, site_id)
+    except MappingError:
+        return None  # `bq-sync verify` says why
+    also = (by.time.name, by.key.column.name)
+    known_by = compile_identity(source.name, table, source, destination, settings.zone, site_id, also)
+    return DailyCheck(
+        SqlKeyWalk(engines.read, source, columns),
+        SqlSource(engines.read, source.name, columns, known_by.source_columns, known_by.key_of),
+        TableInBigQuery(clients.rest, settings, destination, by, (), settings.lookup_max_bytes),
+        reader(known_by, by),
+        SqlChecks(engines, source.name),
+        settings.verify_days,
+        table.retention_days if policy_of(settings, table).problem is None else None,
     )
 
 

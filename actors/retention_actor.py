@@ -131,7 +131,7 @@ class RetentionActor(PipelineActor):
     def _begin(self, order: RunRetention | None) -> None:
         self._order = order
         self._report = Report(order is not None and order.dry_run, self._housekeeping.now())
-        self._steps = self._housekeeping.steps(self._lease, self._report, self._clock.monotonic)
+        self._steps = self._housekeeping.steps(self._lease, self._report, self._clock.monotonic, daily=order is None)
         self._background = self._make_background()
         self._shown_at = self._clock.monotonic()
         self._log.info("retention begins", dry_run=self._report.dry_run)

@@ -23,6 +23,8 @@ _TO_DO: Mapping[Kind, str] = {
     Kind.FUTURE: "compare `timedatectl`, the camera server's clock and database_timezone",
     Kind.UNCONFIRMED: "`bq-sync retention --dry-run` names more; docs/troubleshooting.md says how to send them again",
     Kind.RETENTION: "`bq-sync check` says more; rows are carried meanwhile, and the database grows",
+    Kind.DIFFERENT: "`bq-sync verify` names the rows; with `--repair` it has those sent again that are missing",
+    Kind.UNCHECKED: "`bq-sync verify` says more; rows are carried meanwhile",
     Kind.UNCONFIGURED: "nobody sends them until then; no other row waits for them",
     Kind.CLOCKS: "set it, and have it kept right: `timedatectl set-ntp true`",
 }

@@ -7,6 +7,7 @@ import click
 
 from cli.printing import Column, age, aligned, count, local, printable, wrapped
 from database.counting import Count
+from database.daily_checks import LastCheck
 from database.retention_reports import LastRun
 from database.status import Status
 from database.table_status import NO_WORKER, UNPREPARED, TableStatus
@@ -68,7 +69,7 @@ def _state(table: TableStatus) -> str:
 
 def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
     """Why it isn't running and what it waits for, unless that is said on top; the last error, which may be over; what
-    is never sent; and how retention went.
+    is never sent; how retention and the last comparison with BigQuery went.
     """
     assert sight.status is not None
     for text in (table.reason, table.rowless and str(table.rowless)):
@@ -83,6 +84,8 @@ def _details(table: TableStatus, sight: Sight) -> Iterator[str]:
         yield from wrapped(f"{items} abandoned (given up, or UPDATE or DELETE): never sent", "    ")
     if table.last_retention is not None:
         yield from wrapped(printable(_retention(table.last_retention, sight.status.read_at)), "    ")
+    if table.last_check is not None and table.last_check.problem is None:
+        yield from wrapped(_check(table.last_check, sight.status.read_at), "    ")
 
 
 def _retention(run: LastRun, now: datetime) -> str:
@@ -92,6 +95,13 @@ def _retention(run: LastRun, now: datetime) -> str:
     unfinished = "" if run.finished else ", not finished"
     ago = age(max(0.0, (now - run.ended_at).total_seconds()))
     return f"retention, {ago} ago: {count(run.deleted, 'row')} deleted{kept}{unfinished}"
+
+
+def _check(check: LastCheck, now: datetime) -> str:
+    """What it compared; which days differ, or why it couldn't, is said on top."""
+    ago = age(max(0.0, (now - check.at).total_seconds()))
+    found = f"{count(check.differing, 'day')} of other counts" if check.differing else "all there"
+    return f"compared with BigQuery, {ago} ago: {check.first} to {check.last}, {count(check.rows_here, 'row')}, {found}"
 
 
 def _rows(rows: Count) -> str:

@@ -262,6 +262,7 @@ class Settings(_Strict):
     verify_before_delete: Literal["bigquery", "ledger"] = "bigquery"
     retention_schedule: str | None = Field("03:30", validate_default=True)  # a time of day, or a window; None: never
     retention_chunk_rows: int = Field(200, ge=1, le=1000)
+    verify_days: int = Field(7, ge=0, le=366)  # how many days before today are compared every day; 0: none
     keep_completed_days: int = Field(7, ge=1)
     keep_ledger_days: int = Field(30, ge=1)
 

@@ -73,6 +73,8 @@ table = Table(
     Column("synced_rows", BigInteger, nullable=False, server_default="0"),  # a running total
     Column("lookup_first", Boolean, nullable=False, server_default="0"),  # the database went back in time
     Column("lookup_items_to", BigInteger, nullable=False, server_default="0"),  # items up to this id: looked up, always
+    _instant("checked_at"),
+    Column("last_check", LONGTEXT, nullable=True),  # JSON: what the daily comparison found then
     Column("added", LONGTEXT, nullable=True),  # JSON: the column and index that `migrate` added to the source table
     **INNODB,
 )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from config.settings import Settings
 from database.counting import NONE, Count, Items, count_items, count_unconfigured
+from database.daily_checks import last_check
 from database.failures import explain
 from database.findable import UnpreparedError, find_flagged
 from database.flagged import DECIDING, Flagged, count_flagged
@@ -228,6 +229,7 @@ def _noted(row: Row[Any] | None) -> TableStatus:
         last_sync_at=_utc(row.last_sync_at),
         last_error_at=_utc(row.last_error_at),
         last_error=row.last_error,
+        last_check=last_check(row),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from database.counting import NONE, Count
+from database.daily_checks import LastCheck
 from database.retention_reports import LastRun
 from database.rowless import Rowless
 
@@ -36,6 +37,7 @@ class TableStatus:
             is pending, or its age can't be told. Of many rows, those with the smallest keys are looked at.
         rowless: the pending items that wait for rows which aren't there; None: none is known.
         last_retention: None: it never ran.
+        last_check: the last daily comparison with BigQuery; None: there was none.
     """
 
     noted: str
@@ -54,6 +56,7 @@ class TableStatus:
     last_error_at: datetime | None = None
     last_error: str | None = None
     last_retention: LastRun | None = None
+    last_check: LastCheck | None = None
 
     @property
     def state(self) -> str:

@@ -1,4 +1,4 @@
-"""What is done for a table once a day: old rows that BigQuery has go, then what our own tables no longer need."""
+"""What is done for a table once a day: it is compared with BigQuery, old rows go, and our own tables are cleaned."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from delivery.cleaning import Cleaning
+from delivery.daily_check import DailyCheck
 from delivery.lease import Lease
 from delivery.old_rows import Confirming, Identities, OldRows
 from delivery.retention import Policy, Retention
@@ -37,6 +38,7 @@ class Housekeeping:
     Args:
         completed_days: how long completed items are kept at least; `ledger_days`: batches and streams.
         now: by this machine's clock.
+        check: compares both sides; None: the table can't be compared, or nobody wants that.
     """
 
     policy: Policy
@@ -48,10 +50,15 @@ class Housekeeping:
     completed_days: int
     ledger_days: int
     now: Callable[[], datetime]
+    check: DailyCheck | None = None
 
-    def steps(self, lease: Lease, report: Report, monotonic: Callable[[], float]) -> Steps[None]:
-        """One run. Raises what `Retention.steps` does."""
+    def steps(
+        self, lease: Lease, report: Report, monotonic: Callable[[], float], *, daily: bool = False
+    ) -> Steps[None]:
+        """One run; a daily one compares both sides first. Raises what `Retention.steps` does."""
         gentle = Gentle(monotonic)
+        if daily and self.check is not None:
+            yield from self.check.steps(lease, self.now(), gentle)
         now = yield from Retention(
             self.policy,
             lease,

@@ -56,6 +56,7 @@ def collect_told(told: Told) -> Iterable[Metric]:
     yield from _queue(status)
     yield from _states(status)
     yield from _times(status)
+    yield from _checks(status)
     synced = CounterMetricFamily("bq_sync_synced_rows", "Rows sent so far, by all workers ever.", labels=("table",))
     for name, of_table in status.tables.items():
         synced.add_metric((name,), of_table.synced)
@@ -130,6 +131,21 @@ def _times(status: Status) -> Iterable[Metric]:
             if at is not None:
                 family.add_metric((name,), at.timestamp())
     return oldest, synced, failed
+
+
+def _checks(status: Status) -> Iterable[Metric]:
+    """Of the daily comparison; absent before the first, and the days where nothing could be compared."""
+    checked = GaugeMetricFamily(
+        "bq_sync_check_timestamp_seconds", "When the table was last compared with BigQuery.", labels=("table",)
+    )
+    differing = GaugeMetricFamily(
+        "bq_sync_check_days_different", "Days of which BigQuery has other counts of rows.", labels=("table",)
+    )
+    for name, table in status.tables.items():
+        if (check := table.last_check) is not None and check.problem is None:
+            checked.add_metric((name,), check.at.timestamp())
+            differing.add_metric((name,), check.differing)
+    return checked, differing
 
 
 def bounded(reason: str) -> str:

@@ -10,12 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
 from database.counting import Count
+from database.daily_checks import LastCheck
 from database.failures import explain
 from database.retention_reports import LastRun
 from database.status import Problem, Status
 from database.table_status import NO_WORKER, UNPREPARED, TableStatus
 
 NAMES_SAID = 5  # of tables or rows, where there are more
+DAYS_SAID = 3
 CLOCK_TOLERANCE_SECONDS = 30.0  # by which clocks of one site may differ, and a row's time may lie in the future
 
 
@@ -42,6 +44,8 @@ class Kind(StrEnum):
     CLOCKS = "clocks"
     UNCONFIRMED = "unconfirmed"  # rows that are marked as synced, but that BigQuery doesn't have
     RETENTION = "retention"  # old rows aren't deleted
+    DIFFERENT = "different"  # the daily comparison found other counts in BigQuery
+    UNCHECKED = "unchecked"  # it could not be made
     UNCONFIGURED = "unconfigured"  # items of tables that nobody carries
     DISABLED = "disabled"
 
@@ -147,6 +151,7 @@ def judge(status: Status, now: datetime, thresholds: Thresholds) -> Health:
             *_reasons_to_act(status, thresholds),
             *_reasons_to_watch(status, thresholds),
             *_retention_reasons(status),
+            *_check_reasons(status),
             *_unconfigured_reasons(status),
             *_clock_reasons(status, now),
         )
@@ -203,6 +208,27 @@ def _which(run: LastRun) -> str:
     some = [str(key) for key in run.unconfirmed_keys[:NAMES_SAID]]
     more = ", ..." if run.unconfirmed > len(some) else ""
     return f" ({'id' if len(some) == 1 else 'ids'} {', '.join(some)}{more})" if some else ""
+
+
+def _check_reasons(status: Status) -> Iterator[Reason]:
+    for name, table in status.tables.items():
+        check = table.last_check
+        if check is not None and check.differing:
+            days = "1 day" if check.differing == 1 else f"{check.differing} days"
+            text = f"{name}: BigQuery doesn't have the rows of {days} as they were sent{_which_days(check)}"
+            yield Reason(Kind.DIFFERENT, f"{text}: run `bq-sync verify --table {name}`", (name,))
+        if check is not None and check.problem is not None:
+            yield Reason(Kind.UNCHECKED, f"{name}: it isn't compared with BigQuery: {check.problem}", (name,))
+
+
+def _which_days(check: LastCheck) -> str:
+    """Some of the days, with both counts."""
+    said = []
+    for day in check.days[:DAYS_SAID]:
+        doubled = f", {day.doubled:,} of them doubled" if day.doubled else ""
+        said.append(f"{day.day or 'no time'}: {day.here:,} sent, {day.there:,} there{doubled}")
+    more = "; ..." if check.differing > len(said) else ""
+    return f" ({'; '.join(said)}{more})" if said else ""
 
 
 def _unconfigured_reasons(status: Status) -> Iterator[Reason]:

@@ -1,6 +1,6 @@
 """GET /status, /health, /activity, and the probes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from api.login import Role
 from api.models.base import Answer
 from database.activity import Activity
+from database.daily_checks import LastCheck
 from database.retention_reports import LastRun
 from database.rowless import Rowless
 from database.status import Status
@@ -74,6 +75,33 @@ class RetentionStats(Answer):
         )
 
 
+class CheckStats(Answer):
+    """The last daily comparison with BigQuery, of the days `from_` to `until` (UTC), both included.
+
+    `days_that_differ`: of other counts on both sides. `problem`: why nothing could be compared.
+    """
+
+    at: datetime
+    from_: date = Field(serialization_alias="from")
+    until: date
+    rows_here: int
+    rows_in_big_query: int = Field(serialization_alias="rowsInBigQuery")
+    days_that_differ: int
+    problem: str | None
+
+    @classmethod
+    def of(cls, check: LastCheck) -> "CheckStats":
+        return cls(
+            at=check.at,
+            from_=check.first,
+            until=check.last,
+            rows_here=check.rows_here,
+            rows_in_big_query=check.rows_there,
+            days_that_differ=check.differing,
+            problem=check.problem,
+        )
+
+
 class TableStats(Answer):
     pending: int
     pending_is_estimate: bool
@@ -89,6 +117,7 @@ class TableStats(Answer):
     last_error_at: datetime | None
     last_error: str | None
     last_retention: RetentionStats | None
+    last_check: CheckStats | None
 
     @classmethod
     def of(cls, table: TableStatus) -> "TableStats":
@@ -108,6 +137,7 @@ class TableStats(Answer):
             last_error_at=table.last_error_at,
             last_error=table.last_error,
             last_retention=None if table.last_retention is None else RetentionStats.of(table.last_retention),
+            last_check=None if table.last_check is None else CheckStats.of(table.last_check),
         )
 
 

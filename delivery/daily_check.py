@@ -1,0 +1,86 @@
+"""The light form of verification, which runs by itself once a day: are there as many rows on both sides, day by day?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from delivery.both_sides import ONE_DAY, KeyWalk, Read, Rows, Span, There
+from delivery.day_counts import Counted, VerifyError, count_rows, count_there, differences
+from delivery.errors import DestinationError, ErrorClass
+from delivery.lease import Lease
+from delivery.steps import Gentle, Steps
+from delivery.verify_report import day_as_json
+
+AGAIN = timedelta(hours=20)  # a run that is made up for, or tried again, isn't another day
+DAYS_KEPT = 31  # of those that differ
+
+
+class Checks(Protocol):
+    """Where the last check of a table is kept."""
+
+    def last(self) -> datetime | None:
+        """When it was. Raises SourceError."""
+        ...
+
+    def keep(self, lease: Lease, result: Mapping[str, object]) -> None:
+        """Keep a new one. Raises LedgerError or LeaseLost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCheck:
+    """One table's.
+
+    Args:
+        days: how many days before today are compared; days (UTC) of which retention deletes rows are left out.
+        retention_days: how long rows are kept here; None: for ever.
+    """
+
+    walk: KeyWalk
+    known: Rows
+    there: There
+    read: Read
+    checks: Checks
+    days: int
+    retention_days: int | None
+
+    def steps(self, lease: Lease, now: datetime, gentle: Gentle) -> Steps[None]:
+        """Compare, unless that was done today, and keep the result. While BigQuery can't be reached, nothing is kept.
+
+        Raises:
+            SourceError, SourceChangedError, LedgerError: it may be begun again at any time.
+            LeaseLost: another worker owns the table.
+        """
+        last = self.checks.last()
+        span = self._span(now.date())
+        if span is None or (last is not None and now - AGAIN < last <= now):
+            return
+        counted = Counted()
+        result: dict[str, object] = {"from": str(span.first), "until": str(span.last), "problem": None}
+        try:
+            yield from count_rows(self.walk, self.known, self.read, span, gentle, counted)
+            counts = yield from count_there(self.there, span, counted.scopes)
+        except VerifyError as error:
+            result["problem"] = str(error)
+        except DestinationError as error:
+            if error.failure.error_class is not ErrorClass.BLOCKED:
+                return
+            result["problem"] = str(error)
+        else:
+            # Rows on their way, and history, may be there or not.
+            differing = differences(counted.tallies, counts, surely=True)
+            result |= {
+                "rowsHere": counted.rows,
+                "rowsInBigQuery": sum(count.rows for count in counts),
+                "daysThatDiffer": len(differing),
+                "days": [day_as_json(day) for day in differing[:DAYS_KEPT]],
+            }
+        self.checks.keep(lease, result)
+
+    def _span(self, today: date) -> Span | None:
+        """The last days that are over; None: of none of them rows are kept whole."""
+        first, last = today - self.days * ONE_DAY, today - ONE_DAY
+        if self.retention_days is not None:
+            first = max(first, today - self.retention_days * ONE_DAY + ONE_DAY)
+        return Span(first, last) if first <= last else None
