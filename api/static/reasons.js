@@ -113,6 +113,14 @@ const ADVICE = {
     en: "`bq-sync check` says more. Rows are carried meanwhile, and the database grows.",
     ja: "`bq-sync check` で詳細を確認してください。送信は続いていますが、データベースは大きくなります。",
   },
+  different: {
+    en: "`bq-sync verify` names the rows; with `--repair` it has those sent again that are missing.",
+    ja: "`bq-sync verify` で対象の行を確認できます。`--repair` を付けると、欠けている行を再送信します。",
+  },
+  unchecked: {
+    en: "`bq-sync verify` says more. Rows are carried meanwhile.",
+    ja: "`bq-sync verify` で詳細を確認してください。送信は続いています。",
+  },
   unconfigured: {
     en: "Add the table to `tables`, or correct table_name in `bq_sync_queue` and in the program that writes it.",
     ja: "`tables` にテーブルを追加するか、`bq_sync_queue` とそれを書き込むプログラムの table_name を直してください。",
@@ -174,6 +182,11 @@ const STATES = { waiting: "待機中", blocked: "停止", recovering: "復旧中
 
 const UNITS = { days: "日", h: "時間", min: "分", s: "秒" };
 const inJapanese = (duration) => duration.replace(/(days|h|min|s)$/, (unit) => UNITS[unit]);
+const daysInJapanese = (days) =>
+  days
+    .replace(/([\d,]+) sent, ([\d,]+) there/g, "送信 $1、BigQuery $2")
+    .replace(/, ([\d,]+) of them doubled/g, "、重複 $1")
+    .replace(/no time/g, "日時なし");
 const rowsInJapanese = (rows) => rows.replace(/^about /, "約 ").replace(/ rows?$/, " 行");
 
 /** Whole sentences: their Japanese, and the advice; the advice of `cause` where the sentence quotes one. */
@@ -202,6 +215,12 @@ const SENTENCES = [
     "unconfirmed",
   ],
   [/^(\S+): old rows aren't deleted: (?<cause>.+)$/s, ([, table], cause) => `${table}: 古い行を削除できません: ${cause}`, "retention"],
+  [
+    /^(\S+): BigQuery doesn't have the rows of (\d+) days? as they were sent(?: \((.+)\))?: run `bq-sync verify/s,
+    ([, table, days, which]) => `${table}: ${days} 日分の行が BigQuery と一致しません${which ? `（${daysInJapanese(which)}）` : ""}`,
+    "different",
+  ],
+  [/^(\S+): it isn't compared with BigQuery: (?<cause>.+)$/s, ([, table], cause) => `${table}: BigQuery と比較できません: ${cause}`, "unchecked"],
   [/^queue items wait for ever, since their table_name isn't configured: (.+): add the table/s, ([, names]) => `設定にないテーブルの項目がキューに残っています: ${names.replaceAll("about ", "約 ")}`, "unconfigured"],
   [/^bq-sync is disabled and sends nothing/, () => "bq-sync は無効になっており、何も送信しません。設定で `enabled: true`（または `BQ_SYNC_ENABLED=true`）にして再起動してください", null],
   [/^the database has no (.+): run `bq-sync migrate`$/, ([, what]) => `データベースに ${what} がありません`, "migrate"],

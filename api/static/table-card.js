@@ -24,6 +24,7 @@ export class TableCard {
     this._chart = new Chart();
     this._trouble = element("div", { class: "trouble" });
     this._error = element("div", { class: "last-error" });
+    this._check = element("p", { class: "check" });
     const result = element("p", { class: "result", role: "status" });
     this._flush = flushButton(name, result);
     this._pause = pauseButton(name, result);
@@ -37,6 +38,7 @@ export class TableCard {
       this._chart.node,
       this._trouble,
       this._error,
+      this._check,
       mayControl && element("div", { class: "actions" }, this._resume, this._flush, this._pause),
       mayControl && result,
     );
@@ -57,6 +59,7 @@ export class TableCard {
     this._figures.at(-1).node.classList.toggle("bad", stats.failed > 0);
     setChildren(this._trouble, [...troubleOf(stats, enabled), ...rowlessOf(stats)]);
     setChildren(this._error, lastErrorOf(stats, state));
+    setText(this._check, checkOf(stats));
     this._pause.hidden = stats.paused;
     this._flush.hidden = stats.paused;
     this._resume.hidden = !stats.paused;
@@ -94,6 +97,13 @@ function lastErrorOf(stats, state) {
   const title = element("p", { class: "label", title: at ? fullTime(at) : null }, text.lastError(at ? when(at) : ""));
   const isSaid = EXPLAINED_BY_REASON.has(state) && stats.reason === stats.lastError;
   return [title, ...(isSaid ? [] : said(stats.lastError))];
+}
+
+/** How the last daily comparison went; why there was none is said on top. */
+function checkOf({ lastCheck: check }) {
+  if (!check || check.problem) return "";
+  if (check.daysThatDiffer) return text.notAllThere(when(check.at), count(check.daysThatDiffer));
+  return text.allThere(when(check.at), check.from, check.until);
 }
 
 function ageOf(seconds) {

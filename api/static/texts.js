@@ -117,6 +117,8 @@ const en = {
   },
   lastError: (time) => `Last error, ${time}`,
   lastErrorOver: (time) => `Last error, ${time} · over, rows were sent since`,
+  allThere: (time, from, until) => `All there: compared with BigQuery, ${time} (${from} to ${until})`,
+  notAllThere: (time, days) => `Compared with BigQuery, ${time}: ${days === "1" ? "1 day" : `${days} days`} of other counts`,
 
   readOnly: "You are logged in with a token that may only look: nothing can be changed here.",
   flush: "Send now",
@@ -274,6 +276,8 @@ const ja = {
   },
   lastError: (time) => `最後のエラー ${time}`,
   lastErrorOver: (time) => `最後のエラー ${time}（解消済み。その後に送信されています）`,
+  allThere: (time, from, until) => `BigQuery と一致: ${time} に比較（${from}～${until}）`,
+  notAllThere: (time, days) => `BigQuery と比較 ${time}: ${days} 日分の件数が一致しません`,
 
   readOnly: "閲覧専用のトークンでログインしています。ここでは変更できません。",
   flush: "今すぐ送信",

@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from bigquery.classify import of_exception
 from bigquery.error_classes import GRPC_CODES, HTTP_CODES, REST_REASONS, STORAGE_ERRORS
 from database.counting import Count
+from database.daily_checks import DayThatDiffers, LastCheck
 from database.failures import _MEANINGS
 from database.retention_reports import LastRun
 from database.rowless import Rowless
@@ -97,6 +98,9 @@ def reasons() -> list[str]:
     rowless = Rowless(1, first_item=12, first_record="9", has_flag=True)
     lost = LastRun(now, finished=True, refused={"notInBigQuery": 2}, examples={"notInBigQuery": [4, 5]})
     stuck = LastRun(now, finished=False, problem=cause)
+    day = DayThatDiffers(now.date(), 120, 118, 1)
+    compared = LastCheck(now, now.date(), now.date(), None, 120, 118, 4, (day,) * 4)
+    uncompared = LastCheck(now, now.date(), now.date(), cause)
     statuses = [
         Status(now, {}, (Problem("the database has no bq_sync_batch: run `bq-sync migrate`"),)),
         Status(now, {"logs": TableStatus("stopped")}),
@@ -124,6 +128,9 @@ def reasons() -> list[str]:
         Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=lost)}),
         Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=replace(lost, examples={}))}),
         Status(now, {"logs": TableStatus("running", owner_alive=True, last_retention=stuck)}),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_check=compared)}),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_check=replace(compared, days=()))}),
+        Status(now, {"logs": TableStatus("running", owner_alive=True, last_check=uncompared)}),
         Status(now, {}, unconfigured={"lgos": much, "others": Count(3)}),
         Status(now - timedelta(hours=3), {"logs": TableStatus("running", owner_alive=True)}),
     ]

@@ -49,6 +49,8 @@ FAILED = "bq_sync_queue_rows table={} state=failed"
 OLDEST = "bq_sync_oldest_pending_age_seconds table=logs"
 SYNCED = "bq_sync_synced_rows_total table=logs"
 LATE = "bq_sync_delivery_latency_seconds_bucket table=logs le={}"
+DAYS_DIFFERENT = "bq_sync_check_days_different table=logs"
+COMPARED_AT = "bq_sync_check_timestamp_seconds table=logs"
 REFUSED = "bq_sync_retention_rows_total table=logs outcome=refused"
 RESTARTS = "bq_sync_pipeline_restarts_total table=logs actor={}"
 STARTS = "bq_sync_process_starts_total kind=worker"
@@ -108,6 +110,10 @@ CASES = (
     Case("BqSyncPipelineRestarts", False, {RESTARTS.format("Poller"): rising(0.04)}),
     Case("BqSyncProcessRestarts", True, {STARTS: rising(0.1)}),
     Case("BqSyncProcessRestarts", False, {STARTS: rising(0.04)}),
+    Case("BqSyncDaysDifferent", True, {DAYS_DIFFERENT: f"0x{SAMPLES - 1} 2x1"}),
+    Case("BqSyncDaysDifferent", False, {DAYS_DIFFERENT: always(0)}),
+    Case("BqSyncNotCompared", True, {COMPARED_AT: always(0)}, every_minutes=60),
+    Case("BqSyncNotCompared", False, {COMPARED_AT: rising(1800)}, every_minutes=60),
     Case("BqSyncRetentionRefused", True, {REFUSED: f"0x{SAMPLES - 30} 3x30"}),
     Case("BqSyncRetentionRefused", False, {REFUSED: always(3)}),
     Case("BqSyncPaused", True, PAUSED, every_minutes=15),

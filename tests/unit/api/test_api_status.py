@@ -89,6 +89,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "lastErrorAt": "2026-11-22T12:30:00.250000Z",
                 "lastError": "the network is down",
                 "lastRetention": None,
+                "lastCheck": None,
             },
             "summaries": {
                 "pending": 0,
@@ -105,6 +106,7 @@ def test_status_is_spelled_as_specified() -> None:
                 "lastErrorAt": "2026-11-23T12:30:00.250000Z",
                 "lastError": "no such table",
                 "lastRetention": None,
+                "lastCheck": None,
             },
         },
         "unconfigured": {"lgos": 4},
