@@ -127,7 +127,7 @@ def reader(mapping: TableMapping, by: SideBySide) -> Read:
 def differing(columns: Sequence[BigQueryColumn]) -> Differing:
     """What names the columns in which rows differ, the values in the order of the columns.
 
-    A number is equal to the same number, however it is written; true isn't 1, and 1 isn't "1".
+    In JSON a number is equal to the same number, however it is written; true isn't 1, and 1 isn't "1".
     """
     sames = [(column.name, _same(column)) for column in columns]
 
@@ -151,11 +151,7 @@ def _same_value(kind: str) -> Callable[[Any, Any], bool]:
 
 
 def _equal(here: Any, there: Any) -> bool:
-    if here is None or there is None:
-        return here is there
-    if isinstance(here, float) and here != here:
-        return isinstance(there, float) and there != there  # NaN is NaN
-    return type(here) is type(there) and bool(here == there)
+    return bool(here == there) or (here != here and there != there)  # NaN is NaN
 
 
 def _same_json(here: str | None, there: Any) -> bool:

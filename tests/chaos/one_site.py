@@ -70,6 +70,7 @@ class Site:
         self._emulator = emulator
         self._directory = directory
         self._workers: list[Child] = []
+        self._commands: list[Child] = []
         mariadb.create_database(name)
         emulator.create_dataset(name)
         emulator.create_shipped_tables(name)
@@ -94,8 +95,8 @@ class Site:
 
     def close(self) -> None:
         """End its workers. Its rows go when the servers go, which a test may have ended by now."""
-        for worker in self._workers:
-            worker.kill()
+        for child in (*self._workers, *self._commands):
+            child.kill()
         self._engine.dispose()
 
     # its rows
@@ -220,6 +221,15 @@ class Site:
             child = WarmWorker(log, arguments, self._environment)
         child.start()
         self._workers.append(child)
+        return child
+
+    def command(self, *arguments: str) -> Child:
+        """Start `bq-sync` with these arguments."""
+        log = self._directory / f"command-{len(self._commands) + 1}.log"
+        call = "from cli.main import main; main()"
+        child = Child("bq-sync", [sys.executable, "-c", call, *arguments], log, environment=self._environment)
+        child.start()
+        self._commands.append(child)
         return child
 
     def through(self, *, database: Proxy | None = None, rest: Proxy | None = None, write: Proxy | None = None) -> None:

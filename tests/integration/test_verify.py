@@ -1,14 +1,20 @@
 """Whether verification finds what is wrong, with real servers; and nothing else."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pytest
 
-from delivery import verify
+from actors import retention_actor
+from database.daily_checks import LastCheck
+from database.status import read_status
+from delivery import steps, verify
 from delivery.verify_report import Damage
+from operations.health import Kind, Thresholds, judge
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
+from tests.integration.pipeline import Site
 from tests.integration.verifying import TABLE, carried, ids, in_bigquery, named, verified, visit, visits_site
 
 pytestmark = pytest.mark.integration
@@ -184,3 +190,49 @@ def test_what_can_not_be_compared_is_told(
         assert report.problem is not None
         assert problem in report.problem
         assert not report.equal
+
+
+# every day by itself
+
+
+def test_the_counts_of_the_last_days_are_compared_by_themselves(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = "TIMESTAMP(UTC_DATE()) - INTERVAL 6 HOUR + INTERVAL 9 HOUR"  # as Tokyo has it
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 20, seen_at=yesterday)
+        checked = status_of(site)
+        assert (checked.last_check, checked.health) == (None, ())  # the worker was stopped before it was due
+        monkeypatch.setattr(retention_actor, "FIRST_SECONDS", (0.0, 0.0))
+        monkeypatch.setattr(steps, "LEAST_PAUSE_SECONDS", 0.0)
+        with site.working():
+            site.wait_until(lambda: status_of(site).last_check is not None, "the table was compared")
+        check = status_of(site).last_check
+        assert check is not None
+        assert (check.rows_here, check.rows_there, check.differing, check.problem) == (20, 20, 0, None)
+
+        in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids([4, 5])})")
+        in_bigquery(site, "INSERT INTO visits SELECT * FROM visits WHERE visit_id = 'vis_6'")
+        visit(site, 3)  # of a day long ago, in which nothing is compared
+        site.run("UPDATE bq_sync_table SET checked_at = checked_at - INTERVAL 1 DAY")
+        site.run("DELETE FROM bq_sync_command")
+        with site.working():
+            site.wait_until(lambda: bool(status_of(site).health), "the damage is told")
+        (reason,) = status_of(site).health
+        assert "BigQuery doesn't have the rows of 1 day as they were sent" in reason
+        assert "20 sent, 19 there, 1 of them doubled" in reason
+        assert "bq-sync verify --table visits" in reason
+
+
+@dataclass(frozen=True)
+class Seen:
+    last_check: LastCheck | None
+    health: tuple[str, ...]
+
+
+def status_of(site: Site) -> Seen:
+    """The last check, and what health says of the table's rows."""
+    status = read_status(site.engine, site.settings)
+    kinds = (Kind.DIFFERENT, Kind.UNCHECKED)
+    reasons = judge(status, status.read_at, Thresholds()).reasons
+    return Seen(status.tables["visits"].last_check, tuple(each.text for each in reasons if each.kind in kinds))
