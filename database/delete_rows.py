@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from delivery.old_rows import Deleted, RetentionError
 from delivery.retention_report import Refusal
 from delivery.rows import Key
 
-_OPEN = (ItemStatus.PENDING, ItemStatus.SYNCING, ItemStatus.FAILED)
+_WAITING = (ItemStatus.PENDING, ItemStatus.SYNCING)
 _NEEDED = frozenset({1451, 1217})  # ER_ROW_IS_REFERENCED: with the constraint's name, and without
 _TRIGGERED = frozenset({1644})  # ER_SIGNAL_EXCEPTION
 _DENIED = frozenset({1142, 1143})
@@ -35,14 +36,20 @@ class RowDeletion:
         self._ages = ages
 
     def delete_synced(self, keys: Sequence[Key], cutoff: datetime) -> Deleted:
-        undecided = self._with_items(keys, _OPEN)
-        return self._delete([key for key in keys if key not in undecided], TRUE, cutoff)
+        undecided = self._undecided(keys)
+        deleted = self._delete([key for key in keys if key not in undecided], TRUE, cutoff)
+        return replace(deleted, refused={**deleted.refused, **undecided})
 
     def delete_abandoned(self, keys: Sequence[Key], cutoff: datetime) -> Deleted:
         # Locked, so that nobody makes one of them pending before the row is gone.
         given_up = self._with_items(keys, (ItemStatus.ABANDONED,), lock=True)
-        undecided = self._with_items(keys, _OPEN)
+        undecided = self._undecided(keys)
         return self._delete([key for key in keys if key in given_up and key not in undecided], FALSE, cutoff)
+
+    def _undecided(self, keys: Sequence[Key]) -> dict[Key, Refusal]:
+        """Those of the keys of which an item isn't done, since they were looked at last."""
+        failed = dict.fromkeys(self._with_items(keys, (ItemStatus.FAILED,)), Refusal.FAILED)
+        return failed | dict.fromkeys(self._with_items(keys, _WAITING), Refusal.WAITS)
 
     def _with_items(self, keys: Sequence[Key], statuses: Collection[ItemStatus], *, lock: bool = False) -> set[Key]:
         """Those of the keys that have an INSERT item in one of these statuses."""

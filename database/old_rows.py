@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, literal_column, or_, select
 
 from config.settings import TableSettings
 from database.source import SourceColumns
@@ -41,7 +41,6 @@ class AgeColumns:
         self.flag: ColumnElement[Any] = columns.flag
         self.age: ColumnElement[Any] = columns.table.c[settings.age_column]
         self._type = source.columns[settings.age_column].data_type
-        self.may_be_null = source.columns[settings.age_column].nullable
         by_age = index_of(source, settings.age_column, settings.primary_key)
         by_flag = None if by_age else index_of(source, settings.synced_flag, settings.primary_key)
         self.walk = Walk(by_age or by_flag or PRIMARY, self.table, self.key, self.age if by_age else None)
@@ -106,10 +105,11 @@ class AgeColumns:
         return select(looked_at.c[self.key.name]).where(age >= self._value(UNSET), age < self._value(cutoff))
 
     def without_age(self) -> Select[Any] | None:
-        """Keys of synced rows without an age, LOOKED_AT at most; None: there are none, or no index finds them."""
-        if not self.may_be_null or not self.walk.by_age:
+        """Keys of synced rows whose age isn't known, LOOKED_AT at most; None: no index finds them."""
+        if not self.walk.by_age:
             return None
-        return self.walk.select(self.key).where(self.age.is_(None), self.flag == TRUE).limit(LOOKED_AT)
+        unknown = or_(self.age.is_(None), self.age < self._value(UNSET))
+        return self.walk.select(self.key).where(unknown, self.flag == TRUE).limit(LOOKED_AT)
 
     @property
     def _own_zone(self) -> Any:

@@ -27,9 +27,8 @@ from delivery.old_rows import (
     OldRow,
     Position,
     RecordedBatch,
-    Staying,
 )
-from delivery.retention_report import EXAMPLES, Refusal
+from delivery.retention_report import Refusal
 from delivery.rows import Key
 from delivery.source import SourceError
 
@@ -66,7 +65,7 @@ class SqlOldRows:
         notes = [key.note for key in keys if not key.spreads]
         return [*notes, f"DELETE triggers run for each row: {', '.join(triggers)}"] if triggers else notes
 
-    def staying(self, cutoff: datetime) -> Sequence[Staying]:
+    def staying(self, cutoff: datetime) -> Mapping[Refusal, Sequence[Key]]:
         ages = self._ages
         queries = {
             Refusal.NOT_SYNCED: ages.old_with_flag(cutoff, ages.flag == FALSE),
@@ -74,9 +73,7 @@ class SqlOldRows:
             Refusal.NO_AGE: ages.without_age(),
         }
         found = {reason: self._read(query) for reason, query in queries.items() if query is not None}
-        return [
-            Staying(reason, len(rows), [row[0] for row in rows[:EXAMPLES]]) for reason, rows in found.items() if rows
-        ]
+        return {reason: [row[0] for row in rows] for reason, rows in found.items() if rows}
 
     def old(self, cutoff: datetime, after: Position | None, limit: int) -> OldPage:
         ages = self._ages

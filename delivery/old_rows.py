@@ -45,15 +45,6 @@ class OldPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Staying:
-    """Old rows that are none of retention's, with some of their keys; at least so many, where there are very many."""
-
-    reason: Refusal
-    count: int
-    keys: Sequence[Key]
-
-
-@dataclass(frozen=True, slots=True)
 class RecordedBatch:
     """A completed batch, and when it was completed."""
 
@@ -132,7 +123,9 @@ class OldRows(Protocol):
         """What may forbid deleting some rows, by the schema."""
         ...
 
-    def staying(self, cutoff: datetime) -> Sequence[Staying]: ...
+    def staying(self, cutoff: datetime) -> Mapping[Refusal, Sequence[Key]]:
+        """Old rows that aren't marked as synced, and those whose age isn't known; of very many some."""
+        ...
 
     def old(self, cutoff: datetime, after: Position | None, limit: int) -> OldPage:
         """The next rows that are marked as synced and older than the cutoff; a page may be empty and not the last."""

@@ -12,11 +12,20 @@ from typing import TypeVar
 
 from delivery.backoff import Backoff
 from delivery.clocks import Clocks
-from delivery.confirm import Claim, Confirmation
+from delivery.confirm import SLACK, Claim, Confirmation
 from delivery.errors import LedgerError
 from delivery.lease import Lease
 from delivery.ledger import ItemStatus
-from delivery.old_rows import Confirming, Deleted, Identities, OldRow, OldRows, RetentionError, RetentionTransaction
+from delivery.old_rows import (
+    Confirming,
+    Deleted,
+    Identities,
+    ItemToClean,
+    OldRow,
+    OldRows,
+    RetentionError,
+    RetentionTransaction,
+)
 from delivery.retention_report import Refusal, Report
 from delivery.rows import Key
 from delivery.source import Source
@@ -93,9 +102,10 @@ class Retention:
                 self.gentle,
             )
             yield from self._synced(cutoff, confirmation)
-            yield from self._abandoned(cutoff)
-            for staying in self.rows.staying(cutoff):
-                self.report.refuse(staying.reason, staying.keys, staying.count)
+            told = yield from self._abandoned(cutoff)
+            for reason, keys in self.rows.staying(cutoff).items():
+                if others := [key for key in keys if key not in told]:
+                    self.report.refuse(reason, others)
         return clocks.earliest
 
     # rows that are marked as synced
@@ -153,44 +163,57 @@ class Retention:
 
     # rows that were given up
 
-    def _abandoned(self, cutoff: datetime) -> Steps[None]:
+    def _abandoned(self, cutoff: datetime) -> Steps[set[Key]]:
+        """Delete them; which of those that are there the report tells of."""
         after = 0
+        told: set[Key] = set()
         while True:
             started = self.gentle.start()
             items = self.rows.items_to_clean(ItemStatus.ABANDONED, None, after, ITEMS_AT_ONCE)
-            page = [entry.queued for entry in items]
-            given_up = [queued for queued in page if queued.item.operation == "INSERT"]
-            keys = set(self.source.resolve(given_up).values()) if given_up else set()
-            inserts = self.source.inserts_of(keys) if keys else {}
-            free = [key for key in keys if refusal(inserts.get(key, ())) is None]
-            ages = self.rows.old_unsynced(free, cutoff) if free else {}
+            made = self._given_up(items)
+            inserts = self.source.inserts_of(made) if made else {}
+            free = [key for key in made if refusal(inserts.get(key, ())) is None]
+            old = self.rows.old_unsynced(free, cutoff) if free else {}
+            # An item that was made before the row was there is of another row, which had the same key once.
+            ages = {key: age for key, age in old.items() if made[key] >= age - SLACK}
             yield self.gentle.rest(started, "reading items")
-            went = yield from self._delete_in_chunks(ages, lambda tx, keys: tx.delete_abandoned(keys, cutoff))
-            self.report.abandoned += went
-            if not page:
-                return
-            after = page[-1].item.id
+            deleted = yield from self._delete_in_chunks(ages, lambda tx, keys: tx.delete_abandoned(keys, cutoff))
+            self.report.abandoned += deleted.rows
+            told |= ages.keys() if self.report.dry_run else deleted.refused.keys()
+            if not items:
+                return told
+            after = items[-1].queued.item.id
+
+    def _given_up(self, items: Sequence[ItemToClean]) -> dict[Key, datetime]:
+        """The keys that these items give up, and when the last such item was made."""
+        inserts = [entry for entry in items if entry.queued.item.operation == "INSERT"]
+        keys = self.source.resolve([entry.queued for entry in inserts]) if inserts else {}
+        made: dict[Key, datetime] = {}
+        for entry in inserts:
+            if (key := keys.get(entry.queued.item.id)) is not None:
+                made[key] = max(entry.done_at, made.get(key, entry.done_at))
+        return made
 
     # transactions
 
     def _delete_in_chunks(
         self, ages: Mapping[Key, datetime], delete: Callable[[RetentionTransaction, Sequence[Key]], Deleted]
-    ) -> Steps[int]:
-        """Delete rows, each chunk in a transaction of its own; how many went, or would go."""
+    ) -> Steps[Deleted]:
+        """Delete rows, each chunk in a transaction of its own; how many went, or would go, and which stay."""
         if self.report.dry_run:
             self.report.went(len(ages), ages.values())
-            return len(ages)
-        went = 0
+            return Deleted(len(ages))
+        went, refused = 0, dict[Key, Refusal]()
         for chunk in _chunks(list(ages), self.policy.chunk_rows):
             deleted = yield from self._chunk(chunk, delete)
             went += deleted.rows
-            kept = deleted.refused.keys()
-            self.report.went(deleted.rows, [ages[key] for key in chunk if key not in kept] if deleted.rows else [])
+            refused |= deleted.refused
+            self.report.went(deleted.rows, [ages[key] for key in chunk if key not in refused] if deleted.rows else [])
             for key, reason in deleted.refused.items():
                 self.report.refuse(reason, [key])
             for note in deleted.notes:
                 self.report.note(note)
-        return went
+        return Deleted(went, refused)
 
     def _chunk(
         self, keys: Sequence[Key], delete: Callable[[RetentionTransaction, Sequence[Key]], Deleted]

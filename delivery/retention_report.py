@@ -20,7 +20,7 @@ class Refusal(StrEnum):
     FAILED = "failed"  # an item of it failed
     NOT_SYNCED = "notSynced"  # its flag is FALSE
     HISTORY = "history"  # its flag is NULL
-    NO_AGE = "noAge"  # its age is NULL
+    NO_AGE = "noAge"  # its age is NULL, or what a clock said that wasn't set
     FOREIGN_KEY = "foreignKey"  # another table's rows need it
     TRIGGER = "trigger"  # a trigger of the source table forbids it
 
@@ -59,10 +59,10 @@ class Report:
         """Rows that are marked as synced, but that BigQuery doesn't have as far as anybody knows."""
         return self.refused[Refusal.NOT_IN_BIGQUERY] + self.refused[Refusal.NOT_IN_LEDGER]
 
-    def refuse(self, reason: Refusal, keys: Iterable[Key], count: int | None = None) -> None:
-        """Rows that stay; `count` where they are more than these keys."""
+    def refuse(self, reason: Refusal, keys: Iterable[Key]) -> None:
+        """Rows that stay."""
         listed = list(keys)
-        self.refused[reason] += len(listed) if count is None else count
+        self.refused[reason] += len(listed)
         examples = self.examples.setdefault(reason, [])
         examples += listed[: EXAMPLES - len(examples)]
 

@@ -18,7 +18,6 @@ from delivery.old_rows import (
     OldRow,
     Position,
     RecordedBatch,
-    Staying,
     Survey,
 )
 from delivery.retention_report import Refusal
@@ -122,9 +121,12 @@ class MemoryOldRows:
     def notes(self) -> Sequence[str]:
         return ()
 
-    def staying(self, cutoff: datetime) -> Sequence[Staying]:
-        keys = [key for key in self._old(cutoff) if key in self.database.history]
-        return [Staying(Refusal.HISTORY, len(keys), keys)] if keys else []
+    def staying(self, cutoff: datetime) -> Mapping[Refusal, Sequence[Key]]:
+        old, db = self._old(cutoff), self.database
+        return {
+            Refusal.HISTORY: [key for key in old if key in db.history],
+            Refusal.NOT_SYNCED: [key for key in old if key not in db.history | db.flags],
+        }
 
     def old(self, cutoff: datetime, after: Position | None, limit: int) -> OldPage:
         keys = [key for key in self._old(cutoff) if key in self.database.flags]

@@ -205,6 +205,7 @@ def test_the_delete_itself_asks_again(make_world: MakeWorld) -> None:
     with world.rows.transaction(world.lease) as tx:
         deleted = tx.delete_synced([1, 2, 3, 4, 5, 11, 12, 13, 14, 99], CUTOFF)
     assert deleted.rows == 2
+    assert deleted.refused == {11: Refusal.WAITS, 12: Refusal.WAITS, 13: Refusal.FAILED}
     assert world.keys() == [2, 3, 4, 5, 11, 12, 13]
 
 
@@ -261,9 +262,18 @@ def test_what_stays_is_named(make_world: MakeWorld) -> None:
     world.run("INSERT INTO logs SELECT seq, :old, 1, 0 FROM seq_1_to_30", old=LONG_AGO)
     world.run("INSERT INTO logs SELECT seq, :old, 1, NULL FROM seq_31_to_35", old=LONG_AGO)
     world.run("INSERT INTO logs SELECT seq, :young, 1, NULL FROM seq_36_to_40", young=LATELY)
-    world.run("INSERT INTO logs VALUES (50, NULL, 1, 1)")
-    staying = {each.reason: (each.count, len(each.keys)) for each in world.rows.staying(CUTOFF)}
-    assert staying == {Refusal.NOT_SYNCED: (30, 20), Refusal.HISTORY: (5, 5), Refusal.NO_AGE: (1, 1)}
+    world.run("INSERT INTO logs VALUES (50, NULL, 1, 1), (51, '1970-01-01 00:05:00', 1, 1), (52, 0, 1, 1)")
+    assert {reason: set(keys) for reason, keys in world.rows.staying(CUTOFF).items()} == {
+        Refusal.NOT_SYNCED: {*range(1, 31)},
+        Refusal.HISTORY: {*range(31, 36)},
+        Refusal.NO_AGE: {50, 51, 52},
+    }
+
+
+def test_an_age_that_no_clock_has_told_is_named_where_there_is_no_null(make_world: MakeWorld) -> None:
+    world = make_world(create("BIGINT", "DATETIME", AGE, FLAG).replace("DATETIME NULL", "DATETIME NOT NULL"))
+    world.run("INSERT INTO logs VALUES (1, '1970-01-01 00:05:00', 1, 1), (2, :old, 1, 1)", old=LONG_AGO)
+    assert world.rows.staying(CUTOFF) == {Refusal.NO_AGE: [1]}
 
 
 # bq-sync's own tables

@@ -299,6 +299,26 @@ def test_rows_that_were_given_up_go_by_age(world: World) -> None:
     assert (world.left, report.deleted, report.abandoned) == ({2, 3, 4, 5}, 1, 1)
 
 
+def test_an_item_from_before_the_row_gives_nothing_up(world: World) -> None:
+    """After a TRUNCATE ids begin anew: the row that was given up had the same key once."""
+    world.rows.add(1, 2, 3, flag=False)
+    world.db.add_item(1, status=ItemStatus.ABANDONED, age_seconds=92 * 86400)
+    world.db.add_item(2, status=ItemStatus.ABANDONED, age_seconds=90.5 * 86400)  # as near as clocks and zones allow
+    world.db.add_item(3, status=ItemStatus.ABANDONED, age_seconds=92 * 86400)
+    world.db.add_item(3, status=ItemStatus.ABANDONED, age_seconds=80 * 86400)
+    report = world.run()
+    assert (world.left, report.abandoned, report.refused) == ({1}, 2, {Refusal.NOT_SYNCED: 1})
+
+
+def test_in_a_dry_run_rows_that_were_given_up_are_not_told_as_staying(world: World) -> None:
+    world.rows.add(1, 2, flag=False)
+    world.db.add_item(1, status=ItemStatus.ABANDONED)
+    tried, report = world.run(dry_run=True), world.run()
+    assert (tried.would_delete, tried.abandoned, tried.refused) == (1, 1, {Refusal.NOT_SYNCED: 1})
+    assert (report.deleted, report.abandoned, report.refused) == (1, 1, tried.refused)
+    assert tried.examples == report.examples == {Refusal.NOT_SYNCED: [2]}
+
+
 # trouble with the database
 
 
