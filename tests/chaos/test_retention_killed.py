@@ -40,9 +40,11 @@ def test_killed_at_random_moments_of_a_run(
     site.ask(CommandKind.RETENTION, TABLE)
     until(lambda: site.number("SELECT COUNT(*) FROM detection_logs") < OLD + YOUNG, START_SECONDS, "begun", site.logs)
     first.kill()
+    left = [len(site.keys(TABLE, OLD))]
     with site.producing():
         for _ in site.killed_at_random(random, KILLS, LONGEST_SECONDS):
-            pass
+            left.append(len(site.keys(TABLE, OLD)))
+        print(f"old rows that were left after each kill: {left}")
         site.worker()
         until(
             lambda: site.number("SELECT COUNT(*) FROM bq_sync_command WHERE state = 'done'") == 1,

@@ -83,6 +83,7 @@ class FakeRest:
     Attributes:
         inserts, metadata, queries: what is to happen to calls of insertAll, of tables.get and of jobs.query.
         requests: the contents of every insertAll.
+        clock_ahead: how many seconds its clock is ahead, by which answers are dated.
     """
 
     def __init__(self, emulator: str, *, window_seconds: float = 60.0) -> None:
@@ -90,6 +91,7 @@ class FakeRest:
         self.metadata: Faults[RestFault] = Faults()
         self.queries: Faults[RestFault] = Faults()
         self.requests: list[Any] = []
+        self.clock_ahead = 0.0
         self.hanging = threading.Event()  # set while a request is left without an answer
         self.let_go = threading.Event()
         self.url = ""
@@ -235,6 +237,9 @@ def _handler_of(server: FakeRest) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm: ClassVar[bool] = True
 
         def log_message(self, format: str, *arguments: object) -> None: ...
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((time.time() if timestamp is None else timestamp) + server.clock_ahead)
 
         def _handle(self) -> None:
             answer = server.answer(Request(server, self, self.command, self.path))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from google.cloud import bigquery
 
 from database.commands import CommandKind, CommandState, request
-from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.integration.pipeline import RETRY, Site, make_site, migrate, settings_of
+from tests.integration.pipeline import RETRY, BigQuery, Site, make_site, migrate, settings_of
 
 OLD = "UTC_TIMESTAMP() - INTERVAL 90 DAY"
 YOUNG = "UTC_TIMESTAMP() - INTERVAL 59 DAY"
@@ -43,7 +43,7 @@ TABLE: Mapping[str, Any] = {
 
 @contextmanager
 def events_site(
-    mariadb: MariaDB, emulator: Emulator, *statements: str, table: Mapping[str, Any] | None = None, **settings: Any
+    mariadb: MariaDB, emulator: BigQuery, *statements: str, table: Mapping[str, Any] | None = None, **settings: Any
 ) -> Iterator[Site]:
     """A site with the table `events`, migrated; `statements` before that, `table` changes its settings."""
     configured = settings_of({"events": {**TABLE, **(table or {})}}, **settings)
@@ -93,3 +93,18 @@ def remove_from_bigquery(site: Site, *keys: int) -> None:
     table = f"`{site.settings.project_id}.{site.settings.dataset_id}.events`"
     ids = ", ".join(f"'ev_{key}'" for key in keys)
     site.client.query_and_wait(f"DELETE FROM {table} WHERE event_id IN ({ids})", retry=RETRY, job_retry=None)
+
+
+def by_another_user(site: Site, mariadb: MariaDB, rights: str) -> Site:
+    """The site with a worker whose database user has only these rights on the source table, and none on the server."""
+    database = site.engine.url.database
+    assert database is not None
+    mariadb.execute(
+        "CREATE USER IF NOT EXISTS careful@'127.0.0.1' IDENTIFIED BY 'x'",
+        f"GRANT {rights} ON `{database}`.events TO careful@'127.0.0.1'",
+        *(
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.{name} TO careful@'127.0.0.1'"
+            for (name,) in site.read("SHOW TABLES LIKE 'bq_sync%'")
+        ),
+    )
+    return replace(site, url=mariadb.url(database, user="careful", password="x"))

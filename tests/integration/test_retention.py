@@ -1,7 +1,5 @@
 """Retention with real servers: exactly the rows go that are old, synced and in BigQuery; whatever else is, stays."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from sqlalchemy import text
 
@@ -18,6 +16,7 @@ from tests.integration.retaining import (
     YOUNG,
     answered,
     ask,
+    by_another_user,
     carried,
     events_site,
     left,
@@ -187,24 +186,11 @@ def test_a_trigger_that_forbids_it_is_reported(mariadb: MariaDB, emulator: Emula
 
 def test_without_the_right_to_delete_nothing_is_tried(mariadb: MariaDB, emulator: Emulator) -> None:
     with events_site(mariadb, emulator) as site:
-        database = site.engine.url.database
-        mariadb.execute(
-            "CREATE USER IF NOT EXISTS careful@'127.0.0.1' IDENTIFIED BY 'x'",
-            f"GRANT SELECT, UPDATE ON `{database}`.events TO careful@'127.0.0.1'",
-            *(
-                f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.{name} TO careful@'127.0.0.1'"
-                for (name,) in site.read("SHOW TABLES LIKE 'bq_sync%'")
-            ),
-        )
-        assert database is not None
-        restricted = Site(
-            site.settings, mariadb.url(database, user="careful", password="x"), site.engine, site.client, emulator
-        )
-        with restricted.working():
+        with by_another_user(site, mariadb, "SELECT, UPDATE").working():
             carried(site, 5)
             report = run(site)
         assert (len(left(site)), report["finished"]) == (5, False)
-        assert f"GRANT DELETE ON `{database}`.`events` TO 'careful'@'127.0.0.1'" in report["problem"]
+        assert f"GRANT DELETE ON `{site.engine.url.database}`.`events` TO 'careful'@'127.0.0.1'" in report["problem"]
 
 
 @pytest.mark.parametrize(
@@ -219,17 +205,6 @@ def test_tables_whose_rows_are_never_deleted(
         report = run(site)
         assert (len(left(site)), report["finished"]) == (5, True)
         assert said in " ".join(report["notes"])
-
-
-def test_a_clock_that_is_wrong_deletes_nothing(
-    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bigquery.confirm.server_time", lambda _: datetime.now(UTC) - timedelta(hours=2))
-    with events_site(mariadb, emulator) as site, site.working():
-        carried(site, 5)
-        report = run(site)
-        assert (len(left(site)), report["finished"]) == (5, False)
-        assert "BigQuery's clock is 7,2" in report["problem"]
 
 
 # cut in the middle
