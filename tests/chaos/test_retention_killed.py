@@ -1,5 +1,6 @@
 """Workers are killed at random moments of a retention run; those that follow delete exactly what may go."""
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -8,7 +9,7 @@ import pytest
 from database.commands import CommandKind
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
-from tests.chaos.one_site import FULL, START_SECONDS, Site, replayable, until
+from tests.chaos.one_site import DRAIN_SECONDS, FULL, START_SECONDS, Site, replayable, until
 from tests.integration.pipeline import RETRY
 
 pytestmark = pytest.mark.chaos
@@ -16,15 +17,16 @@ pytestmark = pytest.mark.chaos
 TABLE = "detection_logs"
 OLD, YOUNG = (20_000, 2_000) if FULL else (1_500, 100)
 KILLS = 10 if FULL else 4
-LONGEST_SECONDS = 1.0  # from a worker's first lease to its end
+CHUNK = 50 if FULL else 20  # rows of one transaction
+LONGEST_SECONDS = 1.0 if FULL else 0.5  # from the first row that a worker deletes to its end
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_at_random_moments_of_a_run(
     make_site: Callable[..., Site], mariadb: MariaDB, emulator: Emulator
 ) -> None:
     random = replayable()
-    site = make_site(mariadb, emulator, retention_chunk_rows=100, retention_schedule="never")
+    site = make_site(mariadb, emulator, retention_chunk_rows=CHUNK, retention_schedule="never")
     site.insert(TABLE, OLD)
     site.run(f"UPDATE {TABLE} SET detected_at = detected_at - INTERVAL 90 DAY")
     site.insert(TABLE, YOUNG)
@@ -42,13 +44,18 @@ def test_killed_at_random_moments_of_a_run(
     first.kill()
     left = [len(site.keys(TABLE, OLD))]
     with site.producing():
-        for _ in site.killed_at_random(random, KILLS, LONGEST_SECONDS):
+        for _ in range(KILLS):
+            worker = site.worker()
+            until(lambda: len(site.keys(TABLE, OLD)) < left[-1], START_SECONDS, "it deletes on", site.logs)
+            time.sleep(random.uniform(0, LONGEST_SECONDS))
+            worker.kill()
             left.append(len(site.keys(TABLE, OLD)))
         print(f"old rows that were left after each kill: {left}")
+        assert left[-1] > len(removed), "every one was killed before the run's end"
         site.worker()
         until(
             lambda: site.number("SELECT COUNT(*) FROM bq_sync_command WHERE state = 'done'") == 1,
-            START_SECONDS,
+            DRAIN_SECONDS,
             "the run is done",
             site.logs,
         )
