@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from cli.asking import database, known, load_settings, some_tables
 from cli.endings import Exit, Failed
-from cli.outcomes import code_of, flush_lines, retention_lines
+from cli.outcomes import code_of, flush_lines, retention_lines, retention_progress
+from database.commands import Outcome
 from operations import control
 from operations.control import Answer, Patience, PausedError, PauseState, UnansweredError
 from operations.health import DISABLED
@@ -57,7 +58,7 @@ def flush(tables: tuple[str, ...], wait: float) -> None:
 def retention(tables: tuple[str, ...], dry_run: bool, wait: float) -> None:
     """Delete old rows, now.
 
-    Those that are in BigQuery and older than retention_days.
+    Those that are in BigQuery and older than retention_days. Meanwhile it says on stderr how far it is.
 
     Exit code: 0 done, 5 taken but still running, 6 some table has no worker, 1 where it ended with a problem.
     """
@@ -67,7 +68,8 @@ def retention(tables: tuple[str, ...], dry_run: bool, wait: float) -> None:
         else "deleting goes on where a worker has taken it, and `bq-sync status` tells when it has ended;"
         " elsewhere it was withdrawn"
     )
-    answer = _ask(left, tables, partial(control.retention, patience=replace(PATIENCE, done=wait), dry_run=dry_run))
+    patience = replace(PATIENCE, done=wait)
+    answer = _ask(left, tables, partial(control.retention, patience=patience, dry_run=dry_run, seen=_progress()))
     _end(answer, retention_lines(answer.outcomes))
 
 
@@ -110,6 +112,19 @@ def _ask(left: str, tables: Sequence[str], what: Callable[[Engine, Sequence[str]
         raise Failed(str(error)) from error
     except KeyboardInterrupt:
         raise Failed(f"no longer waiting; {left}") from None
+
+
+def _progress() -> Callable[[Sequence[Outcome]], None]:
+    """Says how far each table's run is, in a line whenever that has changed."""
+    said: set[str] = set()
+
+    def tell(outcomes: Sequence[Outcome]) -> None:
+        for line in map(retention_progress, outcomes):
+            if line is not None and line not in said:
+                said.add(line)
+                click.echo(line, err=True)
+
+    return tell
 
 
 def _end(answer: Answer, lines: Sequence[str]) -> None:

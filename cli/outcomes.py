@@ -38,6 +38,16 @@ def retention_lines(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
+def retention_progress(outcome: Outcome) -> str | None:
+    """How far a run is that goes on, as its worker has said last; None: it hasn't."""
+    report = outcome.result
+    if outcome.state is not CommandState.TAKEN or not report:
+        return None
+    name, what = ("wouldDelete", "would be deleted") if report.get("dryRun") else ("deleted", "deleted")
+    rows = report.get(name)
+    return f"{outcome.table}  {count(rows, 'row')} {what} so far" if isinstance(rows, int) else None
+
+
 def _report(result: Mapping[str, object], within: str = "") -> Iterator[tuple[str, str]]:
     for name, value in result.items():
         if isinstance(value, Mapping):

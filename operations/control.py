@@ -3,7 +3,7 @@
 Whoever asks needs the database alone: the actors take commands from it, in whichever process they live.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +42,9 @@ class Answer:
 
     request: str
     outcomes: tuple[Outcome, ...]
+
+
+Seen = Callable[[Sequence[Outcome]], None]
 
 
 class UnansweredError(Exception):
@@ -85,9 +88,14 @@ async def flush(engine: Engine, tables: Sequence[str], patience: Patience) -> An
     return await ask(engine, CommandKind.FLUSH, tables, patience)
 
 
-async def retention(engine: Engine, tables: Sequence[str], patience: Patience, *, dry_run: bool) -> Answer:
-    """Delete rows that are old and in BigQuery, or (dry run) tell which would go. Raises what `ask` does."""
-    return await ask(engine, CommandKind.RETENTION, tables, patience, {"dryRun": dry_run})
+async def retention(
+    engine: Engine, tables: Sequence[str], patience: Patience, *, dry_run: bool, seen: Seen = lambda _: None
+) -> Answer:
+    """Delete rows that are old and in BigQuery, or (dry run) tell which would go. Raises what `ask` does.
+
+    `seen` as for `ask`: a run that goes on has its report so far in there.
+    """
+    return await ask(engine, CommandKind.RETENTION, tables, patience, {"dryRun": dry_run}, seen)
 
 
 async def pause(engine: Engine, tables: Sequence[str], patience: Patience) -> Mapping[str, PauseState]:
@@ -114,8 +122,11 @@ async def ask(
     tables: Sequence[str],
     patience: Patience,
     arguments: Mapping[str, object] | None = None,
+    seen: Seen = lambda _: None,
 ) -> Answer:
     """Ask the owner of each table, and tell what became of it: done, taken (still running) or withdrawn (nobody there).
+
+    `seen` is told at each look what has become of it by then.
 
     Where the waiting is cancelled, what nobody has taken by then is withdrawn: it won't be done at some later time.
 
@@ -125,14 +136,14 @@ async def ask(
     """
     name = await run_sync(_request, engine, kind, tables, arguments)
     try:
-        return await _wait(engine, name, patience)
+        return await _wait(engine, name, patience, seen)
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True), suppress(SQLAlchemyError):
             await run_sync(_look, engine, name, True)
         raise
 
 
-async def _wait(engine: Engine, name: str, patience: Patience) -> Answer:
+async def _wait(engine: Engine, name: str, patience: Patience, tell: Seen) -> Answer:
     started = anyio.current_time()
     while True:
         waited = anyio.current_time() - started
@@ -145,6 +156,7 @@ async def _wait(engine: Engine, name: str, patience: Patience) -> Answer:
             running = any(outcome.state in (CommandState.WAITING, CommandState.TAKEN) for outcome in seen)
             if not running or waited >= patience.done:
                 return Answer(name, seen)
+            tell(seen)
         await anyio.sleep(patience.look)
 
 

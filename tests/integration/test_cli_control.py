@@ -173,6 +173,29 @@ def test_retention_shows_its_report(bq_sync: CommandLine, prepared: Engine) -> N
     ]
 
 
+def test_retention_says_how_far_it_is(bq_sync: CommandLine, prepared: Engine) -> None:
+    def said(report: dict[str, object], state: str = "taken", table: str = "logs") -> None:
+        with prepared.begin() as connection:
+            turn = text("UPDATE bq_sync_command SET state = :state, result = :result WHERE table_name = :table")
+            connection.execute(turn, {"state": state, "result": json.dumps(report), "table": table})
+
+    with worker(prepared, *TABLES, end=lambda _: None):
+        asking = bq_sync.start("retention", "--wait", "60")
+        assert asking.stderr is not None
+        until(lambda: asked(prepared) == dict.fromkeys(TABLES, ("retention", "taken")))
+        said({"dryRun": False, "deleted": 1200, "wouldDelete": 0})
+        assert asking.stderr.readline() == "logs  1,200 rows deleted so far\n"
+        said({"dryRun": True, "deleted": 0, "wouldDelete": 1}, table="summaries")
+        assert asking.stderr.readline() == "summaries  1 row would be deleted so far\n"
+        said({"dryRun": False, "deleted": 4400, "wouldDelete": 0})
+        assert asking.stderr.readline() == "logs  4,400 rows deleted so far\n"
+        said({"deleted": 5000}, "done")
+        said({"wouldDelete": 2}, "done", "summaries")
+        report, rest = asking.communicate(timeout=60)
+    assert (asking.returncode, rest) == (0, "")
+    assert report.splitlines() == ["logs       done", "  deleted: 5,000", "summaries  done", "  wouldDelete: 2"]
+
+
 def interrupted(bq_sync: CommandLine, prepared: Engine, *arguments: str) -> str:
     """What it says on Ctrl-C, pressed once it has asked."""
     asking = bq_sync.start(*arguments)
