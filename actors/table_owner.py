@@ -369,7 +369,7 @@ class TableOwner(SupervisedActor):
             case Flush():
                 pipeline.poller.tell(order)
             case RunRetention(command_id) if pipeline.retention is None:
-                self._retention_done(RetentionDone(command_id, {"error": "this worker deletes nothing"}))
+                self._retention_done(RetentionDone(command_id, {"problem": "this worker deletes nothing"}))
             case RunRetention():
                 pipeline.retention.tell(order)
 
@@ -414,7 +414,7 @@ class TableOwner(SupervisedActor):
 
     def _result_while_paused(self, order: Order) -> Mapping[str, object]:
         if isinstance(order, RunRetention):
-            return {"error": "the table is paused: resume it first", "paused": True}
+            return {"problem": "the table is paused: resume it first", "paused": True}
         return {"flushedCount": self._commands.sent_since(order.command_id), "paused": True}
 
     def _resume(self, lease: Lease) -> None:

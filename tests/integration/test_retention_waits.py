@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 import pytest
 
 from actors import housekeeping
+from cli.endings import Exit
+from cli.outcomes import code_of
+from database.commands import set_paused
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.fakes.bigquery_service import BigQueryService, bigquery_service
 from tests.fakes.rest import RestFault
 from tests.fakes.rest_faults import http_error
 from tests.integration.pipeline import Site
-from tests.integration.retaining import by_another_user, carried, events_site, left, run
+from tests.integration.retaining import answered, ask, by_another_user, carried, events_site, left, run
 
 pytestmark = pytest.mark.integration
 
@@ -64,6 +67,18 @@ def test_where_queries_are_not_allowed_rows_go_by_the_ledger(mariadb: MariaDB, s
         report = run(site)
         assert (left(site), report["deleted"], report["refused"]) == ([last], 5, {"notInLedger": 1})
         assert service.rest.queries.calls == []
+
+
+def test_nothing_goes_from_a_paused_table(mariadb: MariaDB, emulator: Emulator) -> None:
+    with events_site(mariadb, emulator) as site, site.working():
+        carried(site, 5)
+        with site.engine.begin() as connection:
+            set_paused(connection, ["events"], True)
+        site.wait_until(lambda: site.state("events") == "paused", "it is paused")
+        asked = ask(site)
+        report = answered(site, asked)
+        assert (len(left(site)), report["problem"]) == (5, "the table is paused: resume it first")
+        assert code_of(site.outcomes(asked)) is Exit.FAILED
 
 
 # clocks: each of the three says 1970

@@ -210,7 +210,7 @@ def test_a_flush_of_a_paused_table_is_done_at_once(paused: World) -> None:
 def test_retention_of_a_paused_table_is_refused(paused: World) -> None:
     paused.db.commands[7] = "waiting"
     paused.tell(RunRetention(7, dry_run=False))
-    assert paused.db.results == {7: {"error": "the table is paused: resume it first", "paused": True}}
+    assert paused.db.results == {7: {"problem": "the table is paused: resume it first", "paused": True}}
 
 
 @pytest.mark.parametrize("taken", [True, False], ids=["before the pause", "while it pauses"])
@@ -240,7 +240,7 @@ def test_retention_that_a_pause_cuts_short_says_so() -> None:
     world.tell(RunRetention(7, dry_run=False))
     pause(world)
     world.from_pipeline(Drained())
-    assert "error" in world.db.results[7]
+    assert "problem" in world.db.results[7]
 
 
 def test_retention_that_is_done_while_it_pauses_keeps_its_report() -> None:
