@@ -116,6 +116,11 @@ class AgeColumns:
         return UTC if self._type == "timestamp" else self._zone  # TIMESTAMPs are UTC in our sessions
 
     def _value(self, instant: datetime) -> object:
-        """The instant as the column holds it. A DATE is over only when the next day begins."""
-        local = instant.astimezone(self._own_zone).replace(tzinfo=None)
+        """The instant as the column holds it. A DATE is over only when the next day begins.
+
+        In an hour that comes twice, a row may be of the second: for an instant of the first it is that much earlier.
+        """
+        first = instant.astimezone(self._own_zone)
+        twice = first.replace(fold=1).astimezone(UTC) - instant
+        local = first.replace(tzinfo=None) - twice
         return local.date() if self._type == "date" else local

@@ -191,6 +191,25 @@ def test_ages_are_compared_in_their_own_zone(
         assert tx.delete_synced([1], CUTOFF).rows == is_old
 
 
+@pytest.mark.parametrize(
+    ("cutoff", "old"),
+    [
+        ("2026-10-25T00:30:00Z", {1}),  # 02:30 for the first time: the row of 02:15 may be of the second
+        ("2026-10-25T01:30:00Z", {1, 2}),  # for the second time
+        ("2026-10-25T02:00:00Z", {1, 2, 3}),
+    ],
+)
+def test_in_the_hour_that_comes_twice_no_row_is_taken_for_older_than_it_may_be(
+    make_world: MakeWorld, cutoff: str, old: set[int]
+) -> None:
+    world = make_world(create("BIGINT", "DATETIME", AGE), "Europe/Berlin")
+    world.run(
+        "INSERT INTO logs VALUES (1, '2026-10-25 01:29:00', 1, 1), (2, '2026-10-25 02:15:00', 1, 1),"
+        " (3, '2026-10-25 02:45:00', 1, 1), (4, '2026-10-25 03:00:00', 1, 1)"
+    )
+    assert {row.key for row in world.rows.old(datetime.fromisoformat(cutoff), None, 7).rows} == old
+
+
 def test_the_delete_itself_asks_again(make_world: MakeWorld) -> None:
     world = make_world(create("BIGINT", "DATETIME", AGE, FLAG))
     for key, at, flag in ((1, LONG_AGO, 1), (2, LATELY, 1), (3, LONG_AGO, 0), (4, LONG_AGO, None), (5, None, 1)):
