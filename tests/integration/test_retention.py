@@ -1,5 +1,7 @@
 """Retention with real servers: exactly the rows go that are old, synced and in BigQuery; whatever else is, stays."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -19,6 +21,7 @@ from tests.integration.retaining import (
     by_another_user,
     carried,
     events_site,
+    insert,
     left,
     remove_from_bigquery,
     run,
@@ -133,6 +136,18 @@ def test_a_key_that_was_used_before_is_no_proof(mariadb: MariaDB, emulator: Emul
         assert (len(left(site)), report["deleted"], report["refused"]) == (10, 0, {"notInLedger": 10})
 
 
+def test_a_row_that_had_the_key_before_was_given_up_and_not_this_one(mariadb: MariaDB, emulator: Emulator) -> None:
+    with events_site(mariadb, emulator) as site:
+        insert(site, 2)
+        site.enqueue("events", 2, sync_status="abandoned")
+        # As after a TRUNCATE: ids begin anew.
+        site.enqueue("events", 1, sync_status="abandoned", created_at=datetime.now(UTC) - timedelta(days=100))
+        with site.working():
+            report = run(site)
+        assert (left(site), report["abandoned"], report["refused"]) == ([1], 1, {"notSynced": 1})
+        assert site.sent("events") == []
+
+
 def test_where_queries_are_not_allowed_the_ledger_says_what_was_sent(mariadb: MariaDB, emulator: Emulator) -> None:
     with events_site(mariadb, emulator, verify_before_delete="ledger") as site, site.working():
         carried(site, 300)
@@ -159,6 +174,32 @@ def test_it_runs_by_itself_and_the_status_tells(
         status = read_status(site.engine, site.settings).tables["events"].last_retention
         assert status is not None
         assert (status.finished, status.deleted, status.unconfirmed) == (True, 19, 1)
+
+
+def test_whatever_operators_do_meanwhile_no_row_goes_that_bigquery_lacks(mariadb: MariaDB, emulator: Emulator) -> None:
+    with events_site(mariadb, emulator, retention_chunk_rows=10) as site, site.working():
+        carried(site, 1200)
+        keys = left(site)
+        removed = keys[700:1000]
+        resent, unflagged, failed, given_up = (removed[start : start + 20] for start in (0, 20, 40, 60))
+        remove_from_bigquery(site, *removed)
+        asked = ask(site)
+        site.wait_until(lambda: len(left(site)) < 1180, "it is in the middle")
+        for key in resent:  # those are sent again, as are the unflagged ones; and may go then
+            site.enqueue("events", key, resend=1)
+        site.run(f"UPDATE events SET synced_to_bq = 0 WHERE id BETWEEN {unflagged[0]} AND {unflagged[-1]}")
+        for some, status in ((failed, "failed"), (given_up, "abandoned")):
+            for key in some:
+                site.enqueue("events", key, sync_status=status, last_error="by hand")
+        report = answered(site, asked)
+        site.wait_until_drained()
+
+        again = run(site)
+        there = {int(row["event_id"].removeprefix("ev_")) for row in site.sent("events")}
+        assert there == {*keys} - {*removed} | {*resent, *unflagged}
+        assert left(site) == [*failed, *given_up, *removed[80:]]
+        assert report["deleted"] + again["deleted"] == 1200 - 260
+        assert again["refused"] == {"notInBigQuery": 240, "failed": 20}
 
 
 # what forbids it
