@@ -151,6 +151,14 @@ def judge_destination(name: str, settings: TableSettings, destination: BigQueryT
 def judge_identity(name: str, settings: TableSettings) -> Finding:
     """Whether rows of another server could be taken for this one's."""
     columns = ", ".join(settings.identity_columns)
+    if not set(settings.identity_columns) & set(settings.key_columns):
+        return warning(
+            name,
+            f"rows are known by {columns}, and nothing of it is made of the primary key {settings.primary_key}: of rows"
+            " that have the same there, one that BigQuery has stands for all, also where old rows are deleted",
+            f"add {' or '.join(settings.key_columns) or 'a column with the key'} to `identity`, unless no two rows ever"
+            f" have the same {columns}",
+        )
     if any("{site_id}" in str(settings.columns[column]) for column in settings.identity_columns):
         return ok(name, f"rows are known by {columns}, which name this site")
     return ok(

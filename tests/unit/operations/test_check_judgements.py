@@ -263,6 +263,12 @@ def test_an_identity_that_names_the_site() -> None:
     assert "{site_id}" in judge_identity("logs", settings().tables["logs"]).text
 
 
+def test_an_identity_that_does_not_tell_two_rows_apart() -> None:
+    finding = judge_identity("logs", settings({"identity": ["tid"]}).tables["logs"])
+    assert (finding.level, "the primary key id" in finding.text) == (Level.WARNING, True)
+    assert finding.fix == "add event_id to `identity`, unless no two rows ever have the same tid"
+
+
 def test_columns_that_dont_fit_and_columns_that_nothing_carries() -> None:
     wrong = events(columns={**events().columns, "tid": BigQueryColumn("tid", "GEOGRAPHY")})
     assert bad(check_mapping("logs", settings(), source(), wrong)).level is Level.ERROR
