@@ -22,6 +22,7 @@ MODULES = {
     "pause": "cli.control",
     "resume": "cli.control",
     "retention": "cli.control",
+    "backfill": "cli.backfill",
     "failed": "cli.failed",
     "retry": "cli.failed",
     "clear-failed": "cli.failed",

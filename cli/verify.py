@@ -11,13 +11,14 @@ from bigquery.connect import connect as connect_bigquery
 from cli.asking import database, known, load_settings, some_tables
 from cli.endings import Exit, Failed
 from cli.printing import Column, aligned, count, printable
-from cli.progress import Progress
+from cli.progress import Progress, bar
 from config.settings import Settings
 from database.engine import Engines, connect, connect_for_reading
+from delivery.both_sides import ONE_DAY
 from delivery.day_counts import DayDifference
 from delivery.verify import Plan
 from delivery.verify_report import Damage, Damaged, VerifyReport
-from operations.verify import Told, Wanted, verify_table
+from operations.verify import Going, Told, Wanted, verify_table
 
 SHOWN = 20  # rows of each kind; --json has all
 
@@ -34,8 +35,8 @@ day = click.DateTime(["%Y-%m-%d"])
 
 @click.command()
 @some_tables("Compare only this table")
-@click.option("--from", "first", metavar="DAY", type=day, help="The first day (UTC), such as 2026-11-01.")
-@click.option("--until", "last", metavar="DAY", type=day, help="The last day (UTC), itself included.")
+@click.option("--from", "first", metavar="DAY", type=day, help="Only days (UTC) from then on, such as 2026-11-01.")
+@click.option("--until", metavar="DAY", type=day, help="Only days (UTC) before that.")
 @click.option("--deep", is_flag=True, help="Compare all values, not only of days that have other counts.")
 @click.option("--repair", is_flag=True, help="Ask the worker to send again what is missing.")
 @click.option("--hurry", is_flag=True, help="Leave the database no room between reads.")
@@ -49,7 +50,7 @@ day = click.DateTime(["%Y-%m-%d"])
 def verify(
     tables: tuple[str, ...],
     first: datetime | None,
-    last: datetime | None,
+    until: datetime | None,
     deep: bool,
     repair: bool,
     hurry: bool,
@@ -65,11 +66,11 @@ def verify(
     """
     settings = load_settings()
     chosen = known(settings, tables)
-    if first is not None and last is not None and last < first:
-        raise click.UsageError("--until lies before --from.")
+    if first is not None and until is not None and until <= first:
+        raise click.UsageError("--from has to be before --until.")
     wanted = Wanted(
         first.date() if first else None,
-        last.date() if last else None,
+        until.date() - ONE_DAY if until else None,
         deep=deep,
         repair=repair,
         hurry=hurry,
@@ -94,8 +95,9 @@ def _verify(settings: Settings, tables: Sequence[str], wanted: Wanted, *, in_jso
     clients = connect_bigquery(settings)
     try:
         for table in tables:
-            with Progress() as progress:
-                report = verify_table(settings, table, engines, clients, wanted, _told(table, progress))
+            shown = _Shown(table)
+            with shown.progress:
+                report = verify_table(settings, table, engines, clients, wanted, shown.told)
             if not in_json:
                 click.echo("\n".join(lines(report)))
             yield report
@@ -105,19 +107,33 @@ def _verify(settings: Settings, tables: Sequence[str], wanted: Wanted, *, in_jso
         engines.write.dispose()
 
 
-def _told(table: str, progress: Progress) -> Told:
-    def planned(plan: Plan) -> None:
-        progress.wipe()
+class _Shown:
+    """One table's comparison, as it goes."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._going = Going()
+        self.progress = Progress(self._line)
+
+    @property
+    def told(self) -> Told:
+        return Told(self._planned, self._goes)
+
+    def _planned(self, plan: Plan) -> None:
+        self.progress.wipe()
         what = f"comparing {count(plan.rows, 'row')} of {count(plan.days, 'day')}"
-        click.echo(f"{table}: {what}; BigQuery reads {size(plan.bytes)} for that", err=True)
+        click.echo(f"{self._table}  {what}; BigQuery reads {size(plan.bytes)} for that", err=True)
 
-    def show(counted: int, compared: int, of: int) -> None:
-        if of:
-            progress.show(f"{table}: rows compared", compared, of)
-        else:
-            progress.show(f"{table}: rows counted", counted)
+    def _goes(self, going: Going) -> None:
+        self._going = going
+        self.progress.show()
 
-    return Told(planned, show)
+    def _line(self) -> str:
+        going = self._going
+        if not going.to_compare:
+            return f"{self._table}  {going.counted:,} rows counted"
+        compared = f"{going.compared:,} of {going.to_compare:,} rows compared"
+        return f"{self._table}  {bar(going.compared, going.to_compare)}  {compared}"
 
 
 def code_of(reports: Sequence[VerifyReport]) -> Exit:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    true,
     update,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -80,6 +81,21 @@ class SourceColumns:
         if not self._settle or self.age is None:
             return None
         return self.age > self._instant(self.age.name, self._now() - self._settle)
+
+    def aged(self, since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
+        """What holds for rows whose age lies in that range, its end excluded.
+
+        Raises:
+            ValueError: the table has no age column.
+        """
+        if self.age is None:
+            raise ValueError(f"{self.table.name} has no age column")
+        bounds = []
+        if since is not None:
+            bounds.append(self.age >= self._instant(self.age.name, since))
+        if until is not None:
+            bounds.append(self.age < self._instant(self.age.name, until))
+        return and_(true(), *bounds)
 
     def flagging(self, keys: Sequence[Key]) -> Iterator[Executable]:
         """The UPDATEs that mark rows as synced and change nothing else. Those marked already are left alone."""

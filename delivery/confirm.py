@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from delivery.old_rows import Confirming, Identities, OldRows, RecordedBatch
 from delivery.retention_report import Refusal
@@ -14,6 +15,14 @@ GAP = timedelta(days=3)  # between rows of one query: what lies between is read 
 WIDEST = timedelta(days=31)  # of one query
 BATCHES_AT_ONCE = 20
 SLACK = timedelta(days=1)  # of the clocks and zones that a row's age and a batch's end are told by
+
+
+class LooksUp(Protocol):
+    """What of BigQuery's table is asked here."""
+
+    def look_up(self, rows: SentRows) -> frozenset[int]:
+        """See `delivery.destination.Destination.look_up`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Confirmation:
         if not self.queries_allowed:
             return frozenset()
         known = [claim.sent for claim in claims.values() if claim.sent is not None]
-        return (yield from self._look_up(self.identities.of(known)))
+        return (yield from looked_up(self.destination, self.identities.of(known)))
 
     def by_record(self, claims: Mapping[Key, Claim]) -> Steps[Verdict]:
         """Decide those that weren't found so, by what the ledger recorded when they were sent: the rare case."""
@@ -71,15 +80,8 @@ class Confirmation:
             if key not in confirmed and (today is None or was != self.identities.of([today])):
                 alike.setdefault((was.identity_columns, was.partition_column), []).append(was.rows[0])
         for (identity, partition), rows in alike.items():
-            confirmed |= yield from self._look_up(SentRows(identity, partition, tuple(rows)))
+            confirmed |= yield from looked_up(self.destination, SentRows(identity, partition, tuple(rows)))
         return _verdict(claims, frozenset(confirmed), Refusal.NOT_IN_BIGQUERY)
-
-    def _look_up(self, rows: SentRows) -> Steps[frozenset[Key]]:
-        there: set[Key] = set()
-        for group in near_each_other(rows):
-            places = yield from ask(partial(self.destination.look_up, group))
-            there.update(group.rows[place].key for place in places)
-        return frozenset(there)
 
     def _search(self, claims: Mapping[Key, Claim]) -> Steps[Mapping[Key, SentRows]]:
         """What the last completed batch that holds the row has recorded of it.
@@ -107,6 +109,15 @@ class Confirmation:
         moment = _moment(partition)
         # A day more than that: a partition is a day or longer, and counts from its start.
         return moment is not None and moment + timedelta(days=self.expiration_days + 1) < self.now
+
+
+def looked_up(destination: LooksUp, rows: SentRows) -> Steps[frozenset[Key]]:
+    """The keys of those that BigQuery has, asked for in groups that lie near each other."""
+    there: set[Key] = set()
+    for group in near_each_other(rows):
+        places = yield from ask(partial(destination.look_up, group))
+        there.update(group.rows[place].key for place in places)
+    return frozenset(there)
 
 
 def near_each_other(rows: SentRows) -> Iterator[SentRows]:

@@ -4,7 +4,6 @@ Such work is a generator. It does one small thing at a time, and yields what it 
 an answer from a call that blocks. Whoever drives it may drop it at any yield.
 """
 
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -41,11 +40,16 @@ def ask(call: Callable[[], T]) -> Steps[T]:
     return cast(T, answer)
 
 
-def drive(steps: Steps[T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """Do the work here and now, for who may wait. Raises what it raises."""
+def run(steps: Steps[T], wait: Callable[[float], None], before_each: Callable[[], None] = lambda: None) -> T:
+    """Do all of it here and now, for who may wait. What the work raises, the caller sees.
+
+    Args:
+        wait: for so many seconds.
+    """
     answer: object = None
     error: Exception | None = None
     while True:
+        before_each()
         try:
             step = steps.send(answer) if error is None else steps.throw(error)
         except StopIteration as ended:
@@ -53,11 +57,11 @@ def drive(steps: Steps[T], sleep: Callable[[float], None] = time.sleep) -> T:
         answer = error = None
         match step:
             case Pause(seconds):
-                sleep(seconds)
+                wait(seconds)
             case Ask(call):
                 try:
                     answer = call()
-                except Exception as raised:  # noqa: BLE001  whatever it is, it is raised where the answer is waited for
+                except Exception as raised:  # noqa: BLE001  raised where the answer is waited for
                     error = raised
 
 

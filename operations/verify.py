@@ -20,7 +20,7 @@ from delivery.confirm import Confirmation
 from delivery.day_counts import VerifyError
 from delivery.errors import DestinationError
 from delivery.source import SourceChangedError, SourceError
-from delivery.steps import Gentle, drive
+from delivery.steps import Gentle, run
 from delivery.verify import Plan, Verification
 from delivery.verify_report import Damage, VerifyReport
 from mapping.compile import MappingError
@@ -53,11 +53,19 @@ class Wanted:
 class Told:
     """Who is told how it goes: what is about to be read row by row, and again and again how far it is.
 
-    `progress`: rows counted here, rows compared, and rows that are to be compared (0: that isn't known yet).
     """
 
     planned: Callable[[Plan], None] = lambda _plan: None
-    progress: Callable[[int, int, int], None] = lambda _counted, _compared, _of: None
+    progress: Callable[["Going"], None] = lambda _going: None
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Rows counted here, rows compared, and rows that are to be compared (0: that isn't known yet)."""
+
+    counted: int = 0
+    compared: int = 0
+    to_compare: int = 0
 
 
 def verify_table(
@@ -71,10 +79,10 @@ def verify_table(
         verification = _verification(settings, opened, engines, clients, wanted, report, told.planned)
 
         def rest(seconds: float) -> None:
-            told.progress(verification.counted.rows, report.compared, report.to_compare)
+            told.progress(Going(verification.counted.rows, report.compared, report.to_compare))
             time.sleep(seconds)
 
-        drive(verification.steps(), rest)
+        run(verification.steps(), rest)
         if wanted.repair:
             missing = [row.key for row in report.damaged if row.damage is Damage.MISSING and row.key is not None]
             report.asked_again = ask_again(engines.write, name, missing)

@@ -64,7 +64,7 @@ def test_what_differs_is_named_and_mended(site: Site, verify: CommandLine) -> No
     in_bigquery(site, f"DELETE FROM visits WHERE visit_id IN ({ids(range(30, 60))})")
     in_bigquery(site, "UPDATE visits SET score = 7, detail = NULL WHERE visit_id = 'vis_29'")
     site.run("ALTER TABLE visits AUTO_INCREMENT = 1000")
-    found = verify("--from", "2026-03-01", "--until", "2026-03-03")
+    found = verify("--from", "2026-03-01", "--until", "2026-03-04")
     assert found.exit_code == 7
     assert found.stdout.startswith("visits: DIFFERENT\n  2026-03-01 to 2026-03-03: 72 rows here, 42 in BigQuery\n")
     assert "  marked as sent, but not in BigQuery: 30 rows\n    vis_30 t1 f1 (id 30)\n" in found.stdout
@@ -101,7 +101,7 @@ def test_what_can_not_be_compared_ends_with_one(site: Site, verify: CommandLine)
     ("arguments", "problem"),
     [
         (["--from", "yesterday"], "'yesterday' does not match the format"),
-        (["--from", "2026-03-02", "--until", "2026-03-01"], "--until lies before --from"),
+        (["--from", "2026-03-02", "--until", "2026-03-01"], "--from has to be before --until"),
         (["--table", "vists"], "No such table: vists. There are visits."),
         (["--max-bytes", "5"], "5 is not in the range"),
     ],
