@@ -33,7 +33,7 @@ class InsertAll:
     def __init__(
         self, clients: Clients, settings: Settings, table: BigQueryTable, *, deadline_seconds: float = 60.0
     ) -> None:
-        self._client = clients.write
+        self._clients = clients
         self._posting = Posting(clients.credentials)
         path = f"projects/{settings.project_id}/datasets/{settings.dataset_id}/tables/{table.name}/insertAll"
         self._url = f"{clients.rest_endpoint}/bigquery/v2/{quote(path)}?prettyPrint=false"
@@ -59,8 +59,8 @@ class InsertAll:
         return classify.of_insert(answer, len(rows.rows), self._columns)
 
     def finalize(self, stream: str) -> FinalizeResult:
-        """A stream that is left from when rows were written through streams."""
-        return streams.finalize(self._client, stream)
+        """A load job, or a stream that is left from when rows were written through streams."""
+        return streams.finalize(self._clients, stream)
 
     def look_up(self, rows: SentRows) -> frozenset[int]:
         return self._lookup.places_there(rows)

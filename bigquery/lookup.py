@@ -4,7 +4,7 @@ The query narrows down, and is written so that BigQuery reads only the partition
 returns is compared here, whole row by whole row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -104,9 +104,8 @@ class _Query:
         self.parameters: list[bigquery.ArrayQueryParameter | bigquery.ScalarQueryParameter] = []
         conditions = []
         for number, name in enumerate(names):
-            column_type = _type(table, name)
             values = {row[number] for row in wanted}
-            _check(name, column_type, values)
+            column_type = comparable(table, name, values)
             terms = list(
                 self._between(name, column_type, values - {None})
                 if number == len(identity)
@@ -131,20 +130,23 @@ class _Query:
             yield f"{quoted(name)} BETWEEN @lowest AND @highest"
 
 
-def _type(table: BigQueryTable, name: str) -> str:
+def comparable(table: BigQueryTable, name: str, values: Collection[object]) -> str:
+    """The column's type, by which it can be compared with these values.
+
+    Raises:
+        DestinationError: it can't.
+    """
     column = table.columns.get(name)
     if column is None:
         raise _unfit(f"{table.name} has no column {name} any more, which its rows are known by")
     if column.type not in PYTHON_TYPES or column.mode == "REPEATED":
         raise _unfit(f"{table.name}.{name} is of a type that can't be compared, but rows are known by it")
-    return column.type
-
-
-def _check(name: str, column_type: str, values: set[object]) -> None:
-    for value in values - {None}:
+    for value in values:
         zoned = isinstance(value, datetime) and value.tzinfo is not None
-        if type(value) is not PYTHON_TYPES[column_type] or zoned != (column_type == "TIMESTAMP"):
-            raise _unfit(f"{name} is {column_type} now, but was {type(value).__name__} when its rows were sent")
+        fits = type(value) is PYTHON_TYPES[column.type] and zoned == (column.type == "TIMESTAMP")
+        if value is not None and not fits:
+            raise _unfit(f"{name} is {column.type} now, but was {type(value).__name__} when its rows were sent")
+    return column.type
 
 
 def _unfit(reason: str) -> DestinationError:

@@ -40,7 +40,7 @@ class StorageWrite:
         deadline_seconds: float = 60.0,
         idle_seconds: float = 60.0,
     ) -> None:
-        self._client = clients.write
+        self._clients = clients
         self._parent = f"projects/{settings.project_id}/datasets/{settings.dataset_id}/tables/{table.name}"
         self._defaulted = frozenset(name for name, column in table.columns.items() if column.has_default)
         self._lookup = Lookup(clients.rest, settings, table)
@@ -51,7 +51,7 @@ class StorageWrite:
         self._call_is_for: tuple[str, pa.Schema] | None = None
 
     def open(self) -> str:
-        return streams.create(self._client, self._parent)
+        return streams.create(self._clients.write, self._parent)
 
     def send(self, stream: str | None, offset: int | None, rows: Encoded) -> AppendResult:
         assert stream is not None  # but made by our own `open`
@@ -77,7 +77,7 @@ class StorageWrite:
 
     def finalize(self, stream: str) -> FinalizeResult:
         self.close()
-        return streams.finalize(self._client, stream)
+        return streams.finalize(self._clients, stream)
 
     def look_up(self, rows: SentRows) -> frozenset[int]:
         return self._lookup.places_there(rows)
@@ -103,6 +103,6 @@ class StorageWrite:
                 request.arrow_rows.writer_schema.serialized_schema = batch.schema.serialize().to_pybytes()
                 request.trace_id = TRACE_ID
                 request.default_missing_value_interpretation = MissingValueInterpretation.DEFAULT_VALUE
-                call = AppendCall(self._client, stream, self._idle_seconds)
+                call = AppendCall(self._clients.write, stream, self._idle_seconds)
                 self._call, self._call_is_for = call, wanted
         return call.ask(request, self._deadline_seconds + batch.nbytes / SLOWEST_BYTES_PER_SECOND)

@@ -1,10 +1,12 @@
-"""Streams of the Storage Write API: made, and finalized. Older ones are there whichever way rows are written now."""
+"""Streams, made and finalized: those of the Storage Write API, and load jobs, whichever way rows are written now."""
 
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.types import WriteStream
 
-from bigquery import classify
+from bigquery import classify, load_jobs
+from bigquery.connect import Clients
+from bigquery.load_jobs import LoadJob
 from delivery.destination import Count, FinalizeResult, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass
 
@@ -29,10 +31,12 @@ def create(client: BigQueryWriteClient, table: str) -> str:
     return str(stream.name)
 
 
-def finalize(client: BigQueryWriteClient, stream: str) -> FinalizeResult:
+def finalize(clients: Clients, stream: str) -> FinalizeResult:
     """See `Destination.finalize`."""
+    if (job := LoadJob.named(stream)) is not None:
+        return load_jobs.finalize(clients.rest, job)
     try:
-        answer = client.finalize_write_stream(name=stream, retry=None, timeout=CALL_SECONDS)
+        answer = clients.write.finalize_write_stream(name=stream, retry=None, timeout=CALL_SECONDS)
     except NotFound:
         return Missing()
     except Exception as error:  # noqa: BLE001 -- whatever it was, the caller has to know that the count isn't known

@@ -1,8 +1,9 @@
 """`bq-sync backfill`: has history sent, or a range of time again."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -12,11 +13,15 @@ from cli.printing import count, printable
 from cli.progress import Estimate, Progress
 from delivery.backfill import BackfillError, Selection
 from delivery.backfill_report import BackfillReport, Fate
-from delivery.errors import DestinationError
+from delivery.bulk_backfill import Limits
+from delivery.errors import DestinationError, LeaseLost, LedgerError
 from delivery.source import SourceChangedError, SourceError
 from operations.backfill import NoWorkerError, Reached, reaching
-from operations.backfill import backfill as backfill_table
+from operations.backfill import backfill as through_queue
+from operations.bulk_backfill import bulk_backfill
 from operations.opening import UnfitError
+
+Run = Callable[..., None]  # of one table; it gets what it reaches, the table, the report, and what shows it
 
 GOES_ON = "the same command goes on from there"
 LEFT = {
@@ -36,6 +41,11 @@ LEFT = {
 @click.option("--until", type=click.DateTime(), help="Only rows older than that.")
 @click.option("--most-waiting", metavar="ROWS", type=click.IntRange(1, 100_000), help="Let so many wait in the queue.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, and tell how many rows it would be.")
+@click.option("--load", is_flag=True, help="By load jobs, for very many rows. No worker may own the table meanwhile.")
+@click.option(
+    "--chunk-rows", metavar="ROWS", type=click.IntRange(1, 1_000_000), help="Of a load job. [default: 100000]"
+)
+@click.option("--chunk-megabytes", metavar="MB", type=click.IntRange(1, 10_000), help="Of a job. [default: 200]")
 def backfill(
     tables: tuple[str, ...],
     again: bool,
@@ -43,6 +53,9 @@ def backfill(
     until: datetime | None,
     most_waiting: int | None,
     dry_run: bool,
+    load: bool,
+    chunk_rows: int | None,
+    chunk_megabytes: int | None,
 ) -> None:
     """Send history, or a range of time again.
 
@@ -54,37 +67,49 @@ def backfill(
         raise click.UsageError("--again needs --from and --until.")
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from has to be before --until.")
+    if load and (again or most_waiting):
+        raise click.UsageError("--load sends history alone, and not through the queue: no --again, no --most-waiting.")
+    if (chunk_rows or chunk_megabytes) and not load:
+        raise click.UsageError("--chunk-rows and --chunk-megabytes go with --load.")
     settings = load_settings()
     zone = settings.zone or UTC
     selection = Selection(again, since and since.replace(tzinfo=zone), until and until.replace(tzinfo=zone))
-    most_waiting = most_waiting or max(1, settings.pending_threshold // 2)
-    chosen = known(settings, tables)
+    run: Run
+    if load and not dry_run:
+        limits = Limits()
+        limits = Limits(chunk_rows or limits.rows, (chunk_megabytes or 0) * 1_000_000 or limits.nbytes)
+        run = partial(bulk_backfill, selection=selection, limits=limits)
+    else:
+        waiting = most_waiting or max(1, settings.pending_threshold // 2)
+        run = partial(through_queue, selection=selection, most_waiting=waiting, dry_run=dry_run)
     with database(settings), reaching(settings) as reached:
-        codes = [_one(reached, table, selection, most_waiting, dry_run) for table in chosen]
+        codes = [_one(reached, table, run) for table in known(settings, tables)]
     sys.exit(max(codes))
 
 
-def _one(reached: Reached, table: str, selection: Selection, most_waiting: int, dry_run: bool) -> Exit:
+def _one(reached: Reached, table: str, run: Run) -> Exit:
     report, estimate = BackfillReport(), Estimate()
     try:
         with Progress(lambda: estimate.line(table, report)) as progress:
-            backfill_table(reached, table, selection, report, progress.show, most_waiting=most_waiting, dry_run=dry_run)
+            run(reached, table, report=report, show=progress.show)
     except NoWorkerError as nobody:
         click.echo(f"bq-sync: {nobody}", err=True)
         return Exit.NO_WORKER
-    except (BackfillError, UnfitError) as error:
+    except UnfitError as error:
         raise Failed(str(error)) from error
-    except (DestinationError, SourceError, SourceChangedError) as error:
+    except (BackfillError, DestinationError, LeaseLost, LedgerError, SourceChangedError, SourceError) as error:
         _tell(table, report)
-        raise Failed(f"{table}: {error}; {GOES_ON}") from error
+        raise Failed(f"{table}: {error}" + (f"; {GOES_ON}" if report.total else "")) from error
     except KeyboardInterrupt:
         _tell(table, report)
-        raise Failed(f"stopped; what is in the queue is still sent, and {GOES_ON}") from None
+        raise Failed(f"stopped; what is on its way still arrives, and {GOES_ON}") from None
     _tell(table, report)
     return Exit.FAILED if report.fates[Fate.FAILED] else Exit.DONE
 
 
 def _tell(table: str, report: BackfillReport) -> None:
+    if report.total is None:
+        return  # nothing was begun
     for line in told(table, report):
         click.echo(printable(line))
 
@@ -105,5 +130,5 @@ def told(table: str, report: BackfillReport) -> Sequence[str]:
         if fates[fate]
     ]
     if report.under_way:
-        lines.append(f"{table}  {count(report.under_way, 'row')} in the queue")
+        lines.append(f"{table}  {count(report.under_way, 'row')} on the way")
     return lines

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from delivery.backfill_report import BackfillReport, Fate, Total
 from delivery.backoff import Backoff
 from delivery.confirm import LooksUp, looked_up
-from delivery.errors import DestinationError, ErrorClass
+from delivery.errors import DestinationError, ErrorClass, LedgerError
 from delivery.ledger import ItemStatus
 from delivery.old_rows import Identities, Position
 from delivery.rows import Key
@@ -209,7 +209,7 @@ class Backfill:
             try:
                 answer = yield from attempt()
             except (SourceError, DestinationError) as error:
-                if not _passes(error) or backoff.attempts >= ATTEMPTS:
+                if not passes(error) or backoff.attempts >= ATTEMPTS:
                     raise
                 self.report.waits_for = str(error)
                 yield Pause(backoff.next())
@@ -229,9 +229,13 @@ def left_to_item(inserts: Sequence[Item]) -> Fate | None:
     return Fate.GIVEN_UP if ItemStatus.ABANDONED in statuses else None
 
 
-def _passes(error: SourceError | DestinationError) -> bool:
-    passing = (ErrorClass.TRANSIENT, ErrorClass.QUOTA)
-    return isinstance(error, SourceError) or error.failure.error_class in passing
+def passes(error: Exception) -> bool:
+    """Whether it may be over when the same is tried again later."""
+    match error:
+        case DestinationError(failure=failure):
+            return failure.error_class in (ErrorClass.TRANSIENT, ErrorClass.QUOTA)
+        case _:
+            return isinstance(error, SourceError | LedgerError)
 
 
 def _chunks(keys: Sequence[Key], size: int) -> Iterator[Sequence[Key]]:

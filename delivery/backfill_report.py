@@ -49,4 +49,5 @@ class BackfillReport:
         return self.passed - self.under_way
 
     def decide(self, fate: Fate, rows: int = 1) -> None:
-        self.fates[fate] += rows
+        if rows:
+            self.fates[fate] += rows

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from delivery.ledger import BatchState, ItemStatus, Transaction
-from delivery.rows import Outgoing
+from delivery.rows import Outgoing, SentRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,19 @@ def begin_found(tx: Transaction, outgoing: Outgoing, completed: Collection[int] 
     if not len(kept):
         return None
     return Begun(_enter(tx, kept, BatchState.APPENDED, None, None), None, kept, left_out)
+
+
+def begin_load(tx: Transaction, rows: SentRows, stream: NewStream, completed: Collection[int] = ()) -> int:
+    """Write that a load job is to take these rows, a stream that takes one batch; the batch's id.
+
+    Args:
+        completed: as for `begin`.
+
+    Raises:
+        DatabaseWentBackError: as by `begin`.
+    """
+    _demand(tx, completed)
+    return tx.add_batch(BatchState.BEGUN, tx.add_stream(stream.name), 0, rows)
 
 
 def refuse(tx: Transaction, batch_id: int, outgoing: Outgoing, guilty: Mapping[int, str]) -> None:

@@ -8,6 +8,8 @@ event loop too, one after another; the threads only wait for requests, and there
 It also counts rows into a stream before it inserts them. Here an insert that fails is taken from the count again, since
 BigQuery's appends are atomic.
 
+It takes a query job with the id of another, and forgets the first. Here an id is taken once, as BigQuery does it.
+
 And at every write it keeps a copy of the whole table, for queries of the past that nobody here asks: within an hour of
 small batches these fill a disk. Here it keeps none.
 """
@@ -19,7 +21,9 @@ from functools import partial
 from typing import Any
 
 import grpc.aio
+from bqemulator.api.routes import jobs
 from bqemulator.cli import main
+from bqemulator.domain.errors import AlreadyExistsError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import write_servicer
 from bqemulator.streaming.write_stream import WriteStream
@@ -57,6 +61,17 @@ class OneAtATime(write_servicer.BigQueryWriteHandler):
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
 
 
+def once(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """The way query jobs are inserted, but for those whose id another has."""
+
+    async def handle_once(project_id: str, job_id: str, *args: Any, ctx: Any, **kwargs: Any) -> Any:
+        if ctx.catalog.get_job(project_id, job_id) is not None:
+            raise AlreadyExistsError(f"Already Exists: Job {project_id}:{job_id}")
+        return await handle(project_id, job_id, *args, ctx=ctx, **kwargs)
+
+    return handle_once
+
+
 def keep_no_copy(snapshots: SnapshotManager, project_id: str, dataset_id: str, table_id: str) -> None:
     """Tell that the table changed; in place of SnapshotManager.record_change."""
     snapshots._events.publish(TableDataChanged(project_id, dataset_id, table_id))
@@ -64,6 +79,7 @@ def keep_no_copy(snapshots: SnapshotManager, project_id: str, dataset_id: str, t
 
 if __name__ == "__main__":
     SnapshotManager.record_change = keep_no_copy  # type: ignore[method-assign,assignment]  # each write path calls it
+    jobs._handle_query_job = once(jobs._handle_query_job)
     grpc.aio.server = partial(grpc.aio.server, ThreadPoolExecutor(THREADS))
     write_servicer.BigQueryWriteHandler = OneAtATime  # type: ignore[misc,assignment]  # where its server takes it from
     main()

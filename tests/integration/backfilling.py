@@ -9,7 +9,9 @@ from pydantic import SecretStr
 
 from delivery.backfill import Selection
 from delivery.backfill_report import BackfillReport
+from delivery.bulk_backfill import Limits
 from operations.backfill import Reached, backfill, reaching
+from operations.bulk_backfill import bulk_backfill
 from tests.integration.pipeline import Site
 
 
@@ -72,4 +74,17 @@ def run(
             dry_run=dry_run,
             worker_seconds=worker_seconds,
         )
+    return report
+
+
+def run_bulk(
+    site: Site,
+    selection: Selection | None = None,
+    *,
+    limits: Limits | None = None,
+    show: Callable[[BackfillReport], None] = lambda _: None,
+) -> BackfillReport:
+    report = BackfillReport()
+    with reached(site) as both:
+        bulk_backfill(both, "notes", selection or Selection(), limits or Limits(), report, lambda: show(report))
     return report
