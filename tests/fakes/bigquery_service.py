@@ -35,6 +35,8 @@ class BigQueryService:
         storage, rest = self.storage, self.rest
         for calls in (storage.creates, storage.appends, storage.finalizes, rest.inserts, rest.metadata, rest.queries):
             calls.end()
+        rest.jobs.end()
+        rest.uploads.end()
 
     def client(self) -> bigquery.Client:
         """A client that no fault befalls."""

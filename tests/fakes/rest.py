@@ -29,6 +29,7 @@ REQUEST_ROWS = 50_000
 SECONDS = 30.0  # deadline of what is asked of the emulator
 
 _TABLE = re.compile(r"/datasets/(?P<dataset>[^/?]+)/tables/(?P<table>[^/?]+)(?P<insert>/insertAll)?(?:\?.*)?$")
+_JOB = re.compile(r"^/bigquery/v2/projects/[^/]+/jobs(?P<id>/[^/?]+)?(?:\?.*)?$")
 _QUERIED = re.compile(r"FROM `[^`]*\.([^`.]+)`")
 
 InsertError = Mapping[str, object]
@@ -39,6 +40,7 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json; charset=UTF-8"
+    location: str | None = None  # where an upload that is begun goes on: at the emulator itself
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class FakeRest:
 
     Attributes:
         inserts, metadata, queries: what is to happen to calls of insertAll, of tables.get and of jobs.query.
+        jobs, uploads: and to jobs that are begun, and to load jobs whose file is uploaded.
         requests: the contents of every insertAll.
         clock_ahead: how many seconds its clock is ahead, by which answers are dated.
     """
@@ -90,6 +93,8 @@ class FakeRest:
         self.inserts: Faults[RestFault] = Faults()
         self.metadata: Faults[RestFault] = Faults()
         self.queries: Faults[RestFault] = Faults()
+        self.jobs: Faults[RestFault] = Faults()
+        self.uploads: Faults[RestFault] = Faults()
         self.requests: list[Any] = []
         self.clock_ahead = 0.0
         self.hanging = threading.Event()  # set while a request is left without an answer
@@ -137,6 +142,10 @@ class FakeRest:
             return self.inserts, found["table"]
         if found and request.method == "GET":
             return self.metadata, found["table"]
+        if request.method == "POST" and request.path.startswith("/upload/"):
+            return self.uploads, ""
+        if request.method == "POST" and (job := _JOB.match(request.path)) and job["id"] is None:
+            return self.jobs, ""
         if request.method == "POST" and request.path.partition("?")[0].endswith("/queries"):
             queried = _QUERIED.search(request.content["query"])
             return self.queries, queried[1] if queried else ""
@@ -183,7 +192,8 @@ class FakeRest:
         try:
             connection.request(method, path, body or None, {"Content-Type": "application/json", "Connection": "close"})
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read(), answer.headers.get("Content-Type", ""))
+            headers = answer.headers
+            return Answer(answer.status, answer.read(), headers.get("Content-Type", ""), headers.get("Location"))
         finally:
             connection.close()
 
@@ -249,6 +259,8 @@ def _handler_of(server: FakeRest) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(answer.body)))
+            if answer.location is not None:
+                self.send_header("Location", answer.location)
             self.end_headers()
             self.wfile.write(answer.body)
 
