@@ -51,9 +51,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Who is told how it goes: what is about to be read row by row, and again and again how far it is.
-
-    """
+    """Who is told how it goes: what is about to be read row by row, and again and again how far it is."""
 
     planned: Callable[[Plan], None] = lambda _plan: None
     progress: Callable[["Going"], None] = lambda _going: None

@@ -94,7 +94,7 @@ class Site:
         migrate_up(self._engine, self.settings, "send", print)
 
     def close(self) -> None:
-        """End its workers. Its rows go when the servers go, which a test may have ended by now."""
+        """End its processes. Its rows go when the servers go, which a test may have ended by now."""
         for child in (*self._workers, *self._commands):
             child.kill()
         self._engine.dispose()
@@ -227,7 +227,13 @@ class Site:
         """Start `bq-sync` with these arguments."""
         log = self._directory / f"command-{len(self._commands) + 1}.log"
         call = "from cli.main import main; main()"
-        child = Child("bq-sync", [sys.executable, "-c", call, *arguments], log, environment=self._environment)
+        child = Child(
+            "bq-sync",
+            [sys.executable, "-c", call, *arguments],
+            log,
+            environment=self._environment,
+            directory=CHECKOUT_FILE.parents[1],
+        )
         child.start()
         self._commands.append(child)
         return child
@@ -274,8 +280,8 @@ class Site:
         assert all(table.source_rows for table in compared.tables.values())
 
     def logs(self) -> str:
-        """How the workers' logs end."""
-        return "\n".join(f"--- {worker.log}\n{worker.log_tail(40)}" for worker in self._workers)
+        """How the processes' logs end."""
+        return "\n".join(f"--- {child.log}\n{child.log_tail(40)}" for child in (*self._workers, *self._others))
 
 
 def replayable() -> Random:
