@@ -19,10 +19,12 @@ from delivery.source import SourceChangedError, SourceError
 from operations.backfill import NoWorkerError, Reached, reaching
 from operations.backfill import backfill as through_queue
 from operations.bulk_backfill import bulk_backfill
+from operations.control import Patience
 from operations.opening import UnfitError
 
 Run = Callable[..., None]  # of one table; it gets what it reaches, the table, the report, and what shows it
 
+PATIENCE = Patience()
 GOES_ON = "the same command goes on from there"
 LEFT = {
     Fate.WAITS: "an item of theirs waits already",
@@ -81,7 +83,13 @@ def backfill(
         run = partial(bulk_backfill, selection=selection, limits=limits)
     else:
         waiting = most_waiting or max(1, settings.pending_threshold // 2)
-        run = partial(through_queue, selection=selection, most_waiting=waiting, dry_run=dry_run)
+        run = partial(
+            through_queue,
+            selection=selection,
+            most_waiting=waiting,
+            worker_seconds=PATIENCE.taken,
+            dry_run=dry_run,
+        )
     with database(settings), reaching(settings) as reached:
         codes = [_one(reached, table, run) for table in known(settings, tables)]
     sys.exit(max(codes))

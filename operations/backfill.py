@@ -20,7 +20,6 @@ from delivery.steps import Gentle
 from mapping.identity import compile_identity, identities
 from operations.opening import Opened, open_both_sides
 
-WORKER_SECONDS = 10.0  # until a worker that is just being started owns the table
 LOOK_SECONDS = 0.5
 
 
@@ -59,14 +58,15 @@ def backfill(
     show: Callable[[], None],
     *,
     most_waiting: int,
+    worker_seconds: float,
     dry_run: bool = False,
-    worker_seconds: float = WORKER_SECONDS,
 ) -> None:
     """Have the selected rows of one table sent, and wait until they are.
 
     Args:
         show: called again and again; `report` says how far it is.
         most_waiting: see `delivery.backfill.Backfill`.
+        worker_seconds: so long a worker may take to own the table.
 
     Raises:
         BackfillError, UnfitError, NoWorkerError: nothing was done.

@@ -89,3 +89,19 @@ def test_down_without_a_terminal_has_to_be_meant() -> None:
     done = bq_sync("migrate", "--down", BQ_SYNC_DATABASE_URL=DATABASE)
     assert done.exit_code == 2
     assert "say --yes too" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--again", "--from", "2026-11-01"], "--again needs --from and --until."),
+        (["--from", "2026-11-02", "--until", "2026-11-02"], "--from has to be before --until."),
+        (["--load", "--most-waiting", "5"], "--load sends history alone, and not through the queue"),
+        (["--chunk-rows", "5"], "--chunk-rows and --chunk-megabytes go with --load."),
+        (["--from", "yesterday"], "'yesterday' does not match the formats"),
+    ],
+)
+def test_a_backfill_that_makes_no_sense(arguments: list[str], said: str) -> None:
+    done = bq_sync("backfill", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
