@@ -281,7 +281,7 @@ class Site:
 
     def logs(self) -> str:
         """How the processes' logs end."""
-        return "\n".join(f"--- {child.log}\n{child.log_tail(40)}" for child in (*self._workers, *self._others))
+        return "\n".join(f"--- {child.log}\n{child.log_tail(40)}" for child in (*self._workers, *self._commands))
 
 
 def replayable() -> Random:
