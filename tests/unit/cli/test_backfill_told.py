@@ -17,13 +17,14 @@ def test_it_says_how_far_it_is_and_how_long_the_rest_takes() -> None:
     assert estimate.line("logs", report) == "logs  counting rows"
     report.total, report.passed, report.under_way = Total(1_200_000, is_estimate=True), 12_100, 100
     clock.now += 60
-    assert estimate.line("logs", report) == "logs  12,000 of about 1,200,000 rows (1%), 200 a second, 99 min left"
+    shown = "logs  ░░░░░░░░░░░░░░░░░░░░   1%  12,000 of about 1,200,000 rows, 200 a second, 99 min left"
+    assert estimate.line("logs", report) == shown
     report.waits_for = "no worker owns logs"
     assert estimate.line("logs", report).endswith("left; no worker owns logs")
 
 
 def test_of_nothing_all_is_done() -> None:
-    assert "0 of 0 rows (100%)" in Estimate().line("logs", BackfillReport(Total(0)))
+    assert "100%  0 of 0 rows" in Estimate().line("logs", BackfillReport(Total(0)))
 
 
 def test_elsewhere_than_on_a_terminal_it_says_so_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
