@@ -114,6 +114,7 @@ class Backfill:
     dry_run: bool = False
     backoff: Callable[[], Backoff] = Backoff
     _open: set[int] = field(default_factory=set, init=False)  # our items that aren't decided
+    _room: int = field(default=0, init=False)  # for further ones, when it was looked last
 
     def steps(self) -> Steps[None]:
         """Go through all selected rows, and wait until the last of their items is decided.
@@ -172,10 +173,13 @@ class Backfill:
             return
         left = list(keys)
         while left:
-            while (room := self.most_waiting - (yield from self._patiently(self._look))) <= 0:
+            if self._room <= 0:
+                yield from self._patiently(self._look)
+            while self._room <= 0:
                 yield from self._patiently(self._wait)
-            some, left = left[:room], left[room:]
+            some, left = left[: self._room], left[self._room :]
             self._open |= yield from self._patiently(partial(self._add, some))
+            self._room -= len(some)
             self.report.passed += len(some)
             self.report.under_way = len(self._open)
 
@@ -185,13 +189,13 @@ class Backfill:
         yield self.gentle.rest(started, "adding items")
         return ids
 
-    def _look(self) -> Steps[int]:
-        """What has become of our items; how many of the table are open."""
+    def _look(self) -> Steps[None]:
+        """What has become of our items, and how many more there may be."""
         for id_, fate in self.items.decided(self._open).items():
             self._open.remove(id_)
             self.report.decide(fate)
         self.report.under_way = len(self._open)
-        return (yield from ask(partial(self.items.open, self.most_waiting)))
+        self._room = self.most_waiting - (yield from ask(partial(self.items.open, self.most_waiting)))
 
     def _wait(self) -> Steps[None]:
         """For somebody to send items."""
