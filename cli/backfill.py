@@ -16,11 +16,12 @@ from delivery.backfill_report import BackfillReport, Fate
 from delivery.bulk_backfill import Limits
 from delivery.errors import DestinationError, LeaseLost, LedgerError
 from delivery.source import SourceChangedError, SourceError
-from operations.backfill import NoWorkerError, Reached, reaching
+from operations.backfill import NoWorkerError
 from operations.backfill import backfill as through_queue
 from operations.bulk_backfill import bulk_backfill
 from operations.control import Patience
 from operations.opening import UnfitError
+from operations.reaching import Reached, reaching
 
 Run = Callable[..., None]  # of one table; it gets what it reaches, the table, the report, and what shows it
 
@@ -44,9 +45,7 @@ LEFT = {
 @click.option("--most-waiting", metavar="ROWS", type=click.IntRange(1, 100_000), help="Let so many wait in the queue.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, and tell how many rows it would be.")
 @click.option("--load", is_flag=True, help="By load jobs, for very many rows. No worker may own the table meanwhile.")
-@click.option(
-    "--chunk-rows", metavar="ROWS", type=click.IntRange(1, 1_000_000), help="Of a load job. [default: 100000]"
-)
+@click.option("--chunk-rows", metavar="ROWS", type=click.IntRange(1, 500_000), help="Of a load job. [default: 100000]")
 @click.option("--chunk-megabytes", metavar="MB", type=click.IntRange(1, 10_000), help="Of a job. [default: 200]")
 def backfill(
     tables: tuple[str, ...],

@@ -7,17 +7,16 @@ from datetime import datetime
 
 import click
 
-from bigquery.connect import connect as connect_bigquery
 from cli.asking import database, known, load_settings, some_tables
 from cli.endings import Exit, Failed
 from cli.printing import Column, aligned, count, printable
 from cli.progress import Progress, bar
 from config.settings import Settings
-from database.engine import Engines, connect, connect_for_reading
 from delivery.both_sides import ONE_DAY
 from delivery.day_counts import DayDifference
 from delivery.verify import Plan
 from delivery.verify_report import Damage, Damaged, VerifyReport
+from operations.reaching import reaching
 from operations.verify import Going, Told, Wanted, verify_table
 
 SHOWN = 20  # rows of each kind; --json has all
@@ -89,22 +88,14 @@ def verify(
 
 def _verify(settings: Settings, tables: Sequence[str], wanted: Wanted, *, in_json: bool) -> Iterator[VerifyReport]:
     """Each table's report, which is printed as soon as it is there."""
-    url = settings.require_database_url()
-    with database(settings):  # which is prepared
-        engines = Engines(write=connect(url, connections=1), read=connect_for_reading(url, connections=1))
-    clients = connect_bigquery(settings)
-    try:
+    with database(settings), reaching(settings) as reached:
         for table in tables:
             shown = _Shown(table)
             with shown.progress:
-                report = verify_table(settings, table, engines, clients, wanted, shown.told)
+                report = verify_table(reached, table, wanted, shown.told)
             if not in_json:
                 click.echo("\n".join(lines(report)))
             yield report
-    finally:
-        clients.close()
-        engines.read.dispose()
-        engines.write.dispose()
 
 
 class _Shown:

@@ -1,17 +1,11 @@
 """`bq-sync backfill`: history, or a range of time again, table by table, through the queue of the running worker."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from bigquery.connect import Clients
-from bigquery.connect import connect as connect_bigquery
 from bigquery.writing import writing
-from config.settings import Settings
 from database.backfill import SqlItems, SqlSelectedRows
-from database.engine import Engines, connect, connect_for_reading
 from database.source import SqlSource
 from delivery import steps
 from delivery.backfill import AskFirst, Backfill, BackfillError, Selection
@@ -19,35 +13,13 @@ from delivery.backfill_report import BackfillReport
 from delivery.steps import Gentle
 from mapping.identity import compile_identity, identities
 from operations.opening import Opened, open_both_sides
+from operations.reaching import Reached
 
 LOOK_SECONDS = 0.5
 
 
 class NoWorkerError(Exception):
     """Nobody would send the rows; nothing was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """Both sides, as a command reaches them."""
-
-    settings: Settings
-    engines: Engines
-    clients: Clients
-
-
-@contextmanager
-def reaching(settings: Settings) -> Iterator[Reached]:
-    """Connections that are closed in the end; nothing is connected yet. Raises SettingsError."""
-    url = settings.require_database_url()
-    clients = connect_bigquery(settings)
-    engines = Engines(connect(url, connections=2), connect_for_reading(url, connections=2))
-    try:
-        yield Reached(settings, engines, clients)
-    finally:
-        engines.write.dispose()
-        engines.read.dispose()
-        clients.close()
 
 
 def backfill(

@@ -29,8 +29,9 @@ from delivery.recovery import Recovery
 from delivery.steps import Gentle
 from mapping.orphans import Orphans
 from mapping.parquet import ParquetChunk
-from operations.backfill import Reached, demand_selectable
+from operations.backfill import demand_selectable
 from operations.opening import Opened, open_both_sides
+from operations.reaching import Reached
 
 OWNS = "`bq-sync backfill --load` owns it: new rows wait, and are sent when it has ended and a worker runs"
 

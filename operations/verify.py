@@ -1,25 +1,25 @@
 """`bq-sync verify`: whether BigQuery has every row that it should have, once and with its values; and mending it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from bigquery.compare import TableInBigQuery
 from bigquery.confirm import BigQueryConfirming
-from bigquery.connect import Clients
 from bigquery.lookup import Lookup
-from config.settings import Settings, TableSettings
-from database.ask_again import ask_again
-from database.engine import Engines
+from config.settings import TableSettings
+from database.backfill import SqlItems
 from database.key_walk import SqlKeyWalk
 from database.retention import SqlOldRows
 from database.source import SqlSource
+from delivery.backfill import ITEMS_AT_ONCE, left_to_item
 from delivery.both_sides import ONE_DAY, Span
 from delivery.confirm import Confirmation
 from delivery.day_counts import VerifyError
 from delivery.errors import DestinationError
-from delivery.source import SourceChangedError, SourceError
+from delivery.rows import Key
+from delivery.source import Source, SourceChangedError, SourceError
 from delivery.steps import Gentle, run
 from delivery.verify import Plan, Verification
 from delivery.verify_report import Damage, VerifyReport
@@ -27,6 +27,7 @@ from mapping.compile import MappingError
 from mapping.identity import compile_identity, identities
 from mapping.verified import differing, reader, side_by_side
 from operations.opening import Opened, UnfitError, open_both_sides
+from operations.reaching import Reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,13 @@ class Going:
     to_compare: int = 0
 
 
-def verify_table(
-    settings: Settings, name: str, engines: Engines, clients: Clients, wanted: Wanted, told: Told
-) -> VerifyReport:
+def verify_table(reached: Reached, name: str, wanted: Wanted, told: Told) -> VerifyReport:
     """Compare a table, and perhaps ask for what is missing. What keeps it from its end is the report's `problem`."""
     now = datetime.now(UTC)
-    report = VerifyReport(name, span_of(settings.tables[name], wanted, now), now, deep=wanted.deep)
+    report = VerifyReport(name, span_of(reached.settings.tables[name], wanted, now), now, deep=wanted.deep)
     try:
-        opened = open_both_sides(settings, name, engines, clients)
-        verification = _verification(settings, opened, engines, clients, wanted, report, told.planned)
+        opened = open_both_sides(reached.settings, name, reached.engines, reached.clients)
+        verification = _verification(reached, opened, wanted, report, told.planned)
 
         def rest(seconds: float) -> None:
             told.progress(Going(verification.counted.rows, report.compared, report.to_compare))
@@ -83,7 +82,7 @@ def verify_table(
         run(verification.steps(), rest)
         if wanted.repair:
             missing = [row.key for row in report.damaged if row.damage is Damage.MISSING and row.key is not None]
-            report.asked_again = ask_again(engines.write, name, missing)
+            report.asked_again = _ask_again(reached, name, verification.known, missing)
     except (UnfitError, MappingError) as error:
         report.problem = "; ".join(error.problems)
     except (VerifyError, DestinationError, SourceError) as error:
@@ -107,15 +106,27 @@ def first_kept(table: TableSettings, now: datetime) -> date | None:
     return (now - timedelta(days=table.retention_days)).date() + ONE_DAY
 
 
+def _ask_again(reached: Reached, name: str, source: Source, missing: Sequence[Key]) -> int:
+    """Ask for these rows, unless an item decides about them already; how many were asked for. Raises SourceError.
+
+    The worker looks each up before it sends it, so that asking twice doubles nothing.
+    """
+    items = SqlItems(reached.engines.write, name, tells_found=False)
+    asked = 0
+    for start in range(0, len(missing), ITEMS_AT_ONCE):
+        some = missing[start : start + ITEMS_AT_ONCE]
+        inserts = source.inserts_of(some)
+        free = [key for key in some if left_to_item(inserts.get(key, ())) is None]
+        if free:
+            items.add(free)
+            asked += len(free)
+    return asked
+
+
 def _verification(
-    settings: Settings,
-    opened: Opened,
-    engines: Engines,
-    clients: Clients,
-    wanted: Wanted,
-    report: VerifyReport,
-    planned: Callable[[Plan], None],
+    reached: Reached, opened: Opened, wanted: Wanted, report: VerifyReport, planned: Callable[[Plan], None]
 ) -> Verification:
+    settings, engines, clients = reached.settings, reached.engines, reached.clients
     name, destination, whole = opened.source.name, opened.destination, opened.mapping
     by = side_by_side(name, opened.table, opened.source, destination, opened.site)
     known = compile_identity(

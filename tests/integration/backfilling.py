@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from delivery.backfill import Selection
 from delivery.backfill_report import BackfillReport
 from delivery.bulk_backfill import Limits
-from operations.backfill import Reached, backfill, reaching
+from operations.backfill import backfill
 from operations.bulk_backfill import bulk_backfill
+from operations.reaching import Reached, reaching
 from tests.integration.pipeline import Site
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from google.cloud import bigquery
+from pydantic import SecretStr
 
-from bigquery.connect import connect as connect_bigquery
-from database.engine import Engines, connect, connect_for_reading
 from delivery.verify_report import Damage, VerifyReport
+from operations.reaching import reaching
 from operations.verify import Told, Wanted, verify_table
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -107,17 +107,12 @@ def carried(site: Site, rows: int, **columns: Any) -> None:
 
 def verified(site: Site, **wanted: Any) -> VerifyReport:
     """What `bq-sync verify` reports."""
-    engines = Engines(write=connect(site.url, connections=1), read=connect_for_reading(site.url, connections=1))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in site.emulator.environment().items():
             patch.setenv(name, value)
-        clients = connect_bigquery(site.settings)
-    try:
-        return verify_table(site.settings, "visits", engines, clients, Wanted(**{"hurry": True, **wanted}), Told())
-    finally:
-        clients.close()
-        engines.read.dispose()
-        engines.write.dispose()
+        settings = site.settings.model_copy(update={"database_url": SecretStr(site.url)})
+        with reaching(settings) as reached:
+            return verify_table(reached, "visits", Wanted(**{"hurry": True, **wanted}), Told())
 
 
 def in_bigquery(site: Site, statement: str) -> None:
