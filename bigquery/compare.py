@@ -23,7 +23,7 @@ from mapping.schema import BigQueryColumn, BigQueryTable
 from mapping.verified import KeyCarrier, SideBySide
 
 QUERY_SECONDS = 1800.0  # a sort of many rows takes minutes
-ROWS_A_PAGE = 5_000
+ROWS_A_PAGE = 2_000
 
 Parameter: TypeAlias = bigquery.ArrayQueryParameter | bigquery.ScalarQueryParameter
 
@@ -63,7 +63,7 @@ class TableInBigQuery:
     def counts(self, span: Span, scopes: Collection[Scope]) -> Sequence[DayCount]:
         counted = []
         for row in self._run(self._counts(span, scopes)):
-            day, rows, distinct, highest, *scope = row.values()
+            day, rows, distinct, highest, *scope = row
             if tuple(scope) in scopes:
                 counted.append(DayCount(day, tuple(scope), rows, distinct, None if highest is None else int(highest)))
         return counted
@@ -209,7 +209,7 @@ class FoundPages:
         while True:
             try:
                 page = next(self._pages, None)
-                rows = None if page is None else [row.values() for row in page]
+                rows = None if page is None else [tuple(row) for row in page]  # values() copies each deeply
             except Exception as error:
                 raise DestinationError(classify.of_exception(error)) from error
             if rows is None:

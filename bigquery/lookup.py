@@ -83,7 +83,7 @@ class Lookup:
                 retry=None,
                 job_retry=None,
             )
-            return {tuple(row.values()) for row in result}
+            return {tuple(row) for row in result}  # values() copies each deeply
         except Exception as error:
             raise DestinationError(classify.of_exception(error)) from error
 

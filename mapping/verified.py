@@ -15,6 +15,8 @@ from mapping.origins import SITE_ID
 from mapping.row import BadRow
 from mapping.schema import BigQueryColumn, BigQueryTable, SourceTable
 
+_SORTED = orjson.OPT_SORT_KEYS
+
 TIMES = frozenset({"TIMESTAMP", "DATETIME", "DATE"})
 
 
@@ -159,9 +161,15 @@ def _same_json(here: str | None, there: Any) -> bool:
     if here is None:
         return there is None
     try:
-        return _same_parsed(orjson.loads(here), there)
+        ours = orjson.loads(here)
     except orjson.JSONDecodeError:
         return False
+    try:
+        if orjson.dumps(ours, option=_SORTED) == orjson.dumps(there, option=_SORTED):
+            return True  # the ordinary case, quickly
+    except orjson.JSONEncodeError:
+        pass  # an integer of more than 64 bits
+    return _same_parsed(ours, there)
 
 
 def _same_parsed(here: Any, there: Any) -> bool:
