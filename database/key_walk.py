@@ -1,5 +1,6 @@
 """The keys of a source table in the order in which BigQuery sorts them. Implements `delivery.both_sides.KeyWalk`."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date, datetime, time
@@ -9,6 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Executable, func, literal_column, 
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.failures import explain
+from database.identifiers import quote
 from database.source import SourceColumns
 from database.walk import PRIMARY, Walk
 from delivery.both_sides import ONE_DAY, Bounds, KeyPage, Span
@@ -60,12 +62,9 @@ class SqlKeyWalk:
     def next_key(self) -> int | None:
         if not self._columns.key_column.is_integer:
             return None
-        query = text(
-            "SELECT AUTO_INCREMENT FROM information_schema.TABLES"
-            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name"
-        ).bindparams(name=self._source.name)
-        rows = self._read(query)
-        return None if not rows or rows[0][0] is None else int(rows[0][0])
+        # Of information_schema MySQL answers what was true some time ago.
+        query = text(f"SHOW CREATE TABLE {quote(self._source.name)}".replace(":", "\\:"))
+        return _next_number(self._read(query)[0][1], self._columns.key.name)
 
     def _next_keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
         key = self._columns.key
@@ -112,3 +111,13 @@ class SqlKeyWalk:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
+
+
+def _next_number(definition: str, key: str) -> int | None:
+    """What AUTO_INCREMENT says in a table's definition; it isn't said where it is 1."""
+    columns, _, options = definition.rpartition("\n)")
+    line = next((line for line in columns.splitlines() if line.strip().startswith(f"{quote(key)} ")), "")
+    if "AUTO_INCREMENT" not in line.upper():
+        return None
+    said = re.search(r"\bAUTO_INCREMENT=(\d+)", options.partition(" COMMENT=")[0])
+    return 1 if said is None else int(said[1])

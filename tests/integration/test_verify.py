@@ -15,7 +15,7 @@ from operations.health import Kind, Thresholds, judge
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.integration.pipeline import Site
-from tests.integration.verifying import TABLE, carried, ids, in_bigquery, named, verified, visit, visits_site
+from tests.integration.verifying import FIRST, TABLE, carried, ids, in_bigquery, named, verified, visit, visits_site
 
 pytestmark = pytest.mark.integration
 
@@ -134,6 +134,17 @@ def test_ids_that_bigquery_has_already_are_told(mariadb: MariaDB, emulator: Emul
         assert named(report, Damage.EXTRA) == sorted(range(61, 101), key=str)
         site.run("ALTER TABLE visits AUTO_INCREMENT = 101")
         assert verified(site).reused is None
+
+
+def test_after_truncate_ids_begin_anew(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 9)
+        site.run("TRUNCATE visits")
+        site.run(
+            f"INSERT INTO visits (id, seen_at, synced_to_bq) VALUES (-1, {FIRST}, 0)"
+        )
+        assert (report := verified(site)).reused is not None
+        assert (report.reused.next, report.reused.highest) == (1, 9)
 
 
 def test_a_row_that_changed_since_it_was_sent_is_different_and_not_sent_again(
