@@ -1,7 +1,7 @@
 """The DELETEs of source rows. Each of them says again what makes a row one that may go."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from delivery.old_rows import Deleted, RetentionError
 from delivery.retention_report import Refusal
 from delivery.rows import Key
 
-_WAITING = (ItemStatus.PENDING, ItemStatus.SYNCING)
+_OPEN = (ItemStatus.PENDING, ItemStatus.SYNCING, ItemStatus.FAILED)
 _NEEDED = frozenset({1451, 1217})  # ER_ROW_IS_REFERENCED: with the constraint's name, and without
 _TRIGGERED = frozenset({1644})  # ER_SIGNAL_EXCEPTION
 _DENIED = frozenset({1142, 1143})
@@ -42,30 +42,36 @@ class RowDeletion:
 
     def delete_abandoned(self, keys: Sequence[Key], cutoff: datetime) -> Deleted:
         # Locked, so that nobody makes one of them pending before the row is gone.
-        given_up = self._with_items(keys, (ItemStatus.ABANDONED,), lock=True)
+        given_up = {key for key, _ in self._items(keys, (ItemStatus.ABANDONED,), lock=True)}
         undecided = self._undecided(keys)
         return self._delete([key for key in keys if key in given_up and key not in undecided], FALSE, cutoff)
 
     def _undecided(self, keys: Sequence[Key]) -> dict[Key, Refusal]:
         """Those of the keys of which an item isn't done, since they were looked at last."""
-        failed = dict.fromkeys(self._with_items(keys, (ItemStatus.FAILED,)), Refusal.FAILED)
-        return failed | dict.fromkeys(self._with_items(keys, _WAITING), Refusal.WAITS)
+        undecided: dict[Key, Refusal] = {}
+        for key, status in self._items(keys, _OPEN):
+            if status == ItemStatus.FAILED:
+                undecided.setdefault(key, Refusal.FAILED)
+            else:
+                undecided[key] = Refusal.WAITS
+        return undecided
 
-    def _with_items(self, keys: Sequence[Key], statuses: Collection[ItemStatus], *, lock: bool = False) -> set[Key]:
-        """Those of the keys that have an INSERT item in one of these statuses."""
+    def _items(
+        self, keys: Sequence[Key], statuses: Collection[ItemStatus], *, lock: bool = False
+    ) -> Iterator[tuple[Key, str]]:
+        """Keys with the statuses of their INSERT items, as far as those are among these."""
         by_record = {str(key): key for key in keys}
-        found: set[Key] = set()
         for some in chunks(list(by_record)):
-            query = select(queue.c.record_id).where(
+            query = select(queue.c.record_id, queue.c.sync_status).where(
                 queue.c.table_name == self._table,
                 queue.c.record_id.in_(some),
                 queue.c.operation == "INSERT",
                 queue.c.sync_status.in_(statuses),
             )
             query = query.with_hint(queue, "FORCE INDEX (bq_sync_queue_table_record)", "mysql")
-            records = self._connection.scalars(query.with_for_update() if lock else query)
-            found.update(by_record[record] for record in records if record in by_record)
-        return found
+            for record, status in self._connection.execute(query.with_for_update() if lock else query):
+                if record in by_record:
+                    yield by_record[record], status
 
     def _delete(self, keys: Sequence[Key], flag: ColumnElement[Any], cutoff: datetime) -> Deleted:
         """Delete these rows; where some can't be, the others. A statement that fails is undone by itself."""
