@@ -20,6 +20,7 @@ from database.status import Status, read_status
 from database.table_status import UNPREPARED
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import BigQueryTable, SourceTable
+from mapping.verified import side_by_side
 from operations.asking import Asking
 from operations.check_alerts import check_alerts, check_heartbeat
 from operations.check_bigquery import BigQuerySide, check_destination, check_service, check_use, judge_identity
@@ -173,6 +174,12 @@ def check_mapping(name: str, settings: Settings, source: SourceTable, destinatio
             yield error(name, text.removeprefix(f"table {name}: "))
         return
     yield ok(name, f"{len(table.columns)} columns of {destination.name} are filled, and their types fit")
+    try:
+        side_by_side(name, table, source, destination, site_id)
+    except MappingError as problem:
+        for text in problem.problems:
+            finding, _, fix = text.removeprefix(f"table {name}: ").partition(": ")
+            yield warning(name, f"{finding}: neither by `bq-sync verify` nor every day by itself", fix)
     for text in mapping.warnings:
         yield warning(name, text.removeprefix(f"table {name}: "), "change `columns`, or leave it if that is meant")
     if mapping.unmapped_source_columns:

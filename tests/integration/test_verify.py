@@ -140,9 +140,7 @@ def test_after_truncate_ids_begin_anew(mariadb: MariaDB, emulator: Emulator) -> 
     with visits_site(mariadb, emulator) as site:
         carried(site, 9)
         site.run("TRUNCATE visits")
-        site.run(
-            f"INSERT INTO visits (id, seen_at, synced_to_bq) VALUES (-1, {FIRST}, 0)"
-        )
+        site.run(f"INSERT INTO visits (id, seen_at, synced_to_bq) VALUES (-1, {FIRST}, 0)")
         assert (report := verified(site)).reused is not None
         assert (report.reused.next, report.reused.highest) == (1, 9)
 

@@ -280,6 +280,14 @@ def test_columns_that_dont_fit_and_columns_that_nothing_carries() -> None:
     assert bad(check_mapping("logs", settings(), source(), empty)).text.endswith(": extra")
 
 
+def test_a_table_that_can_not_be_compared_every_day() -> None:
+    finding = bad(check_mapping("logs", settings({"age_column": None}), source(), events()))
+    assert finding.level is Level.WARNING
+    assert finding.text == "its rows can't be compared by days: neither by `bq-sync verify` nor every day by itself"
+    assert finding.fix is not None
+    assert finding.fix.startswith("set age_column")
+
+
 def test_a_shipped_column_without_its_default_is_lost_in_bigquery_and_not_in_an_emulator() -> None:
     columns = {**events().columns, "ingested_at": BigQueryColumn("ingested_at", "TIMESTAMP")}
     shipped = replace(events(columns=columns), name="semantic_events")
