@@ -13,18 +13,17 @@ from typing import Protocol, TypeVar
 from delivery.backfill_report import BackfillReport, Fate, Total
 from delivery.backoff import Backoff
 from delivery.confirm import LooksUp, looked_up
-from delivery.errors import DestinationError, ErrorClass, LedgerError
 from delivery.ledger import ItemStatus
 from delivery.old_rows import Identities, Position
+from delivery.patience import patiently
 from delivery.rows import Key
-from delivery.source import Source, SourceError
+from delivery.source import Source
 from delivery.steps import Gentle, Pause, Steps, ask
 from delivery.triage import Item
 
 ROWS_AT_ONCE = 1000  # read, and asked for in one query
 ITEMS_AT_ONCE = 200  # of one transaction
 LOOK_SECONDS = 0.2  # between two looks at items, at least
-ATTEMPTS = 12  # at what the database or BigQuery doesn't answer: half an hour
 
 T = TypeVar("T")
 
@@ -143,13 +142,7 @@ class Backfill:
         """The next rows that no item decides about."""
         started = self.gentle.start()
         stretch = self.rows.stretch(after, ROWS_AT_ONCE)
-        inserts = self.source.inserts_of(stretch.keys) if stretch.keys else {}
-        free = []
-        for key in stretch.keys:
-            if (fate := left_to_item(inserts.get(key, ()))) is None:
-                free.append(key)
-            else:
-                self.report.decide(fate)
+        free = free_of_items(self.source, stretch.keys, self.report)
         yield self.gentle.rest(started, "reading rows")
         return Stretch(free, stretch.passed, stretch.next)
 
@@ -201,29 +194,25 @@ class Backfill:
         """For somebody to send items."""
         started = self.gentle.start()
         yield from self._look()
-        self.report.waits_for = self.items.obstacle()
+        self.report.wait_for(self.items.obstacle())
         rest = self.gentle.rest(started, "looking at items")
         yield Pause(max(LOOK_SECONDS, rest.seconds))
 
-    # both sides may be away for a while
-
     def _patiently(self, attempt: Callable[[], Steps[T]]) -> Steps[T]:
-        backoff = self.backoff()
-        while True:
-            try:
-                answer = yield from attempt()
-            except (SourceError, DestinationError) as error:
-                if not passes(error) or backoff.attempts >= ATTEMPTS:
-                    raise
-                self.report.waits_for = str(error)
-                yield Pause(backoff.next())
-            else:
-                if backoff.attempts:
-                    self.report.waits_for = None
-                return answer
+        return (yield from patiently(attempt, self.backoff(), self.report.wait_for))
 
 
-def left_to_item(inserts: Sequence[Item]) -> Fate | None:
+def free_of_items(source: Source, keys: Collection[Key], report: BackfillReport) -> list[Key]:
+    """Those of the rows that no item decides about; the others are reported. Raises SourceError."""
+    inserts = source.inserts_of(keys) if keys else {}
+    fates = {key: _left_to_item(inserts.get(key, ())) for key in keys}
+    for fate in fates.values():
+        if fate is not None:
+            report.decide(fate)
+    return [key for key, fate in fates.items() if fate is None]
+
+
+def _left_to_item(inserts: Sequence[Item]) -> Fate | None:
     """What the INSERT items of its key say of a row that isn't to be sent beside them; None: they say nothing."""
     statuses = {item.status for item in inserts}
     if statuses & {ItemStatus.PENDING, ItemStatus.SYNCING}:
@@ -231,15 +220,6 @@ def left_to_item(inserts: Sequence[Item]) -> Fate | None:
     if ItemStatus.FAILED in statuses:
         return Fate.FAILED_BEFORE
     return Fate.GIVEN_UP if ItemStatus.ABANDONED in statuses else None
-
-
-def passes(error: Exception) -> bool:
-    """Whether it may be over when the same is tried again later."""
-    match error:
-        case DestinationError(failure=failure):
-            return failure.error_class in (ErrorClass.TRANSIENT, ErrorClass.QUOTA)
-        case _:
-            return isinstance(error, SourceError | LedgerError)
 
 
 def _chunks(keys: Sequence[Key], size: int) -> Iterator[Sequence[Key]]:

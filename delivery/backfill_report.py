@@ -48,6 +48,9 @@ class BackfillReport:
     def done(self) -> int:
         return self.passed - self.under_way
 
+    def wait_for(self, what: str | None) -> None:
+        self.waits_for = what
+
     def decide(self, fate: Fate, rows: int = 1) -> None:
         if rows:
             self.fates[fate] += rows

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from delivery.backfill import ATTEMPTS, ROWS_AT_ONCE, BackfillError, SelectedRows, left_to_item, passes
+from delivery.backfill import ROWS_AT_ONCE, BackfillError, SelectedRows, free_of_items
 from delivery.backfill_report import BackfillReport, Fate
 from delivery.backoff import Backoff
 from delivery.begin import DatabaseWentBackError, NewStream, begin_load
@@ -20,10 +20,10 @@ from delivery.errors import DestinationError, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import Batch, Ledger, Transaction
 from delivery.old_rows import Position
-from delivery.recovery import TooEarly
+from delivery.patience import ATTEMPTS, passes, patiently
 from delivery.rows import Key, SentRows
 from delivery.settle import Outcome, RowRef, settle
-from delivery.source import Source, SourceError
+from delivery.source import Source
 from delivery.steps import Gentle, Pause, Steps, ask
 from delivery.triage import RowState
 
@@ -112,7 +112,7 @@ class BulkBackfill:
 
         Raises:
             BackfillError, DestinationError, LedgerError, SourceError: it ends here, and may be begun again at any time.
-                LeaseLost: somebody else owns the table.
+            LeaseLost: somebody else owns the table.
         """
         yield from self._recover()
         self.report.total = yield from self._patiently(lambda: ask(self.rows.count))
@@ -148,13 +148,8 @@ class BulkBackfill:
         """How many rows were passed, those that no item decides about, with their values, and where to go on."""
         started = self.gentle.start()
         stretch = self.rows.stretch(after, limit)
-        inserts = self.source.inserts_of(stretch.keys) if stretch.keys else {}
-        fates = {key: left_to_item(inserts.get(key, ())) for key in stretch.keys}
-        free = [key for key, fate in fates.items() if fate is None]
+        free = free_of_items(self.source, stretch.keys, self.report)
         rows = self.source.rows(free) if free else {}
-        for fate in fates.values():
-            if fate is not None:
-                self.report.decide(fate)
         yield self.gentle.rest(started, "reading rows")
         history = {key: row.values for key, row in rows.items() if row.state is RowState.HISTORY}
         return stretch.passed, history, stretch.next
@@ -172,19 +167,19 @@ class BulkBackfill:
         while (failure := (yield from self._load(chunk))) is not None:
             if not passes(failure) or backoff.attempts >= ATTEMPTS:
                 raise failure
-            self.report.waits_for = str(failure)
+            self.report.wait_for(str(failure))
             yield Pause(backoff.next())
         self.report.under_way = 0
 
     def _load(self, chunk: Chunk) -> Steps[Problem | None]:
         """None: BigQuery has the chunk. Else why it hasn't."""
         stream, rows = self.loading.new_stream(len(chunk)), chunk.rows
-        self.report.waits_for = f"{len(rows):,} rows are uploaded"
+        self.report.wait_for(f"{len(rows):,} rows are uploaded")
         try:
             yield from ask(partial(self.loading.stage, stream, chunk.path, chunk.shape))
         except DestinationError as error:
             return error  # the ledger knows nothing of it yet
-        self.report.waits_for = f"{len(rows):,} rows are inserted by BigQuery"
+        self.report.wait_for(f"{len(rows):,} rows are inserted by BigQuery")
         inserted, failure = len(rows), None
         try:
             yield from self._begin(stream, rows)
@@ -193,7 +188,7 @@ class BulkBackfill:
             failure = error
         arrived = yield from self._recover()
         yield from ask(partial(self.loading.clean_up, stream))
-        self.report.waits_for = None
+        self.report.wait_for(None)
         if not arrived >= set(rows.keys):
             return failure or BackfillError("BigQuery says that the rows were inserted, and doesn't have them")
         self.report.decide(Fate.SENT, inserted)
@@ -234,19 +229,4 @@ class BulkBackfill:
         yield from self._patiently(attempt)
 
     def _patiently(self, attempt: Callable[[], Steps[T]]) -> Steps[T]:
-        backoff = self.backoff()
-        while True:
-            try:
-                answer = yield from attempt()
-            except TooEarly as early:
-                self.report.waits_for = str(early)
-                yield Pause(min(backoff.next(), early.seconds))
-            except (SourceError, LedgerError, DestinationError) as error:
-                if not passes(error) or backoff.attempts >= ATTEMPTS:
-                    raise
-                self.report.waits_for = str(error)
-                yield Pause(backoff.next())
-            else:
-                if backoff.attempts:
-                    self.report.waits_for = None
-                return answer
+        return (yield from patiently(attempt, self.backoff(), self.report.wait_for))

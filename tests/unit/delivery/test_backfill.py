@@ -2,11 +2,12 @@
 
 import pytest
 
-from delivery.backfill import ATTEMPTS, AskFirst, Backfill
+from delivery.backfill import AskFirst, Backfill
 from delivery.backfill_report import BackfillReport, Fate
 from delivery.errors import DestinationError, ErrorClass, Failure
 from delivery.ledger import ItemStatus
 from delivery.old_rows import Identities
+from delivery.patience import ATTEMPTS
 from delivery.source import SourceError
 from delivery.steps import Gentle, run
 from tests.fakes.backfill import MemoryHistory, MemoryItems
