@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors import worker
+from bigquery import writing
 from bigquery.insert_all import InsertAll
 from bigquery.storage_write import StorageWrite
 from delivery.retry import PROBE_SECONDS
@@ -110,8 +110,8 @@ def test_an_outage_of_everything_leaves_rows_pending_and_is_over_by_itself(
 def test_a_service_that_hangs_is_given_up_and_what_it_did_is_found_out(
     mariadb: MariaDB, emulator: Emulator, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "StorageWrite", partial(StorageWrite, deadline_seconds=0.3))
-    monkeypatch.setattr(worker, "InsertAll", partial(InsertAll, deadline_seconds=0.3))
+    monkeypatch.setattr(writing, "StorageWrite", partial(StorageWrite, deadline_seconds=0.3))
+    monkeypatch.setattr(writing, "InsertAll", partial(InsertAll, deadline_seconds=0.3))
     with faulty_site(mariadb, emulator, method) as faulty:
         hang = write_then_hang if method == STORAGE_WRITE else hang_after
         faulty.writes.add(hang)
