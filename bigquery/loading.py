@@ -166,6 +166,7 @@ def _equal(column: BigQueryColumn) -> str:
 
 
 def _staged(column: BigQueryColumn) -> bigquery.SchemaField:
+    """JSON as text: a load job from Parquet says "Unsupported field type: JSON" (googleapis/python-bigquery #1966)."""
     mode = "REPEATED" if column.mode == "REPEATED" else "NULLABLE"
     return bigquery.SchemaField(column.name, "STRING" if column.type == "JSON" else column.type, mode)
 

@@ -42,12 +42,19 @@ def test_history_is_sent_once_whatever_bigquery_has_of_it(site: Site) -> None:
     assert (again.total is not None and again.total.rows, again.fates) == (0, {})
 
 
-def test_rows_of_a_range_of_time_alone(site: Site) -> None:
+@pytest.mark.parametrize("index", ["", "written_at", "written_at, id", "written_at, label"])
+def test_rows_of_a_range_of_time_alone(site: Site, index: str) -> None:
+    """By an index on their age, if there is one of the right order."""
+    if index:
+        site.run(f"ALTER TABLE notes ADD INDEX ({index})")
     keys = history(site, 72)
+    site.run("INSERT INTO notes (label, written_at, synced_to_bq) VALUES ('sent', '2026-01-06 12:00:00', 1)")
     with site.working():
         report = run(site, Selection(since=JANUARY_6, until=JANUARY_7))
     assert sent(site) == ids(*keys[23:47])
     assert report.fates == {Fate.SENT: 24}
+    assert report.total is not None
+    assert report.passed == report.total.rows == (25 if index in ("written_at", "written_at, id") else 72)
 
 
 def test_a_dry_run_sends_nothing_and_needs_no_worker(site: Site) -> None:

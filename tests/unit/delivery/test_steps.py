@@ -1,4 +1,6 @@
-from delivery.steps import LEAST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Gentle
+import pytest
+
+from delivery.steps import LEAST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Gentle, Pause, Steps, ask, run
 from tests.fakes.clock import FakeClock
 
 
@@ -32,3 +34,20 @@ def test_a_step_of_another_kind_may_take_longer() -> None:
     gentle = Gentle(clock.monotonic)
     pause_after(gentle, clock, 0.01)
     assert pause_after(gentle, clock, 0.5, "reading") == 5.0
+
+
+def test_who_may_wait_does_it_all_at_once() -> None:
+    def refuse() -> int:
+        raise KeyError("asked")
+
+    def work() -> Steps[str]:
+        yield Pause(1.5)
+        answer = yield from ask(lambda: 7)
+        with pytest.raises(KeyError):
+            yield from ask(refuse)
+        yield Pause(answer)
+        return "done"
+
+    waits: list[float] = []
+    assert run(work(), waits.append) == "done"
+    assert waits == [1.5, 7]
