@@ -11,9 +11,10 @@ from cli.asking import database, known, load_settings, some_tables
 from cli.endings import Exit, Failed
 from cli.printing import count, printable
 from cli.progress import Estimate, Progress
+from config.settings import Settings
 from delivery.backfill import BackfillError, Selection
 from delivery.backfill_report import BackfillReport, Fate
-from delivery.bulk_backfill import Limits
+from delivery.bulk_backfill import NBYTES, ROWS, Limits
 from delivery.errors import DestinationError, LeaseLost, LedgerError
 from delivery.source import SourceChangedError, SourceError
 from operations.backfill import NoWorkerError
@@ -26,6 +27,7 @@ from operations.reaching import Reached, reaching
 Run = Callable[..., None]  # of one table; it gets what it reaches, the table, the report, and what shows it
 
 PATIENCE = Patience()
+ENDS = (BackfillError, DestinationError, LeaseLost, LedgerError, SourceChangedError, SourceError, UnfitError)
 GOES_ON = "the same command goes on from there"
 LEFT = {
     Fate.WAITS: "an item of theirs waits already",
@@ -41,7 +43,7 @@ LEFT = {
 @click.option(
     "--from", "since", type=click.DateTime(), help="Only rows of this age or younger, in the database's zone."
 )
-@click.option("--until", type=click.DateTime(), help="Only rows older than that.")
+@click.option("--until", metavar="DATE", type=click.DateTime(), help="Only rows older than that.")
 @click.option("--most-waiting", metavar="ROWS", type=click.IntRange(1, 100_000), help="Let so many wait in the queue.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, and tell how many rows it would be.")
 @click.option("--load", is_flag=True, help="By load jobs, for very many rows. No worker may own the table meanwhile.")
@@ -77,8 +79,7 @@ def backfill(
     selection = Selection(again, since and since.replace(tzinfo=zone), until and until.replace(tzinfo=zone))
     run: Run
     if load and not dry_run:
-        limits = Limits()
-        limits = Limits(chunk_rows or limits.rows, (chunk_megabytes or 0) * 1_000_000 or limits.nbytes)
+        limits = Limits(chunk_rows or ROWS, chunk_megabytes * 1_000_000 if chunk_megabytes else NBYTES)
         run = partial(bulk_backfill, selection=selection, limits=limits)
     else:
         waiting = most_waiting or max(1, settings.pending_threshold // 2)
@@ -90,11 +91,18 @@ def backfill(
             dry_run=dry_run,
         )
     with database(settings), reaching(settings) as reached:
-        codes = [_one(reached, table, run) for table in known(settings, tables)]
-    sys.exit(max(codes))
+        codes = [_one(reached, table, run) for table in _chosen(settings, tables, again=again)]
+    sys.exit(max(codes, default=Exit.DONE))
+
+
+def _chosen(settings: Settings, tables: Sequence[str], *, again: bool) -> Sequence[str]:
+    """The tables that were named; where none was, all that can have history."""
+    chosen = known(settings, tables)
+    return chosen if tables or again else [each for each in chosen if settings.tables[each].synced_flag is not None]
 
 
 def _one(reached: Reached, table: str, run: Run) -> Exit:
+    """Backfill the table and say what became of it; what befalls one table is no other one's."""
     report, estimate = BackfillReport(), Estimate()
     try:
         with Progress(lambda: estimate.line(table, report)) as progress:
@@ -102,11 +110,10 @@ def _one(reached: Reached, table: str, run: Run) -> Exit:
     except NoWorkerError as nobody:
         click.echo(f"bq-sync: {nobody}", err=True)
         return Exit.NO_WORKER
-    except UnfitError as error:
-        raise Failed(str(error)) from error
-    except (BackfillError, DestinationError, LeaseLost, LedgerError, SourceChangedError, SourceError) as error:
+    except ENDS as error:
         _tell(table, report)
-        raise Failed(f"{table}: {error}" + (f"; {GOES_ON}" if report.total else "")) from error
+        click.echo(f"bq-sync: {table}: {error}" + (f"; {GOES_ON}" if report.total else ""), err=True)
+        return Exit.FAILED
     except KeyboardInterrupt:
         _tell(table, report)
         raise Failed(f"stopped; what is on its way still arrives, and {GOES_ON}") from None

@@ -27,6 +27,9 @@ from delivery.source import Source
 from delivery.steps import Gentle, Pause, Steps, ask
 from delivery.triage import RowState
 
+ROWS = 100_000  # of a chunk
+NBYTES = 200_000_000  # before compression
+
 T = TypeVar("T")
 Problem = BackfillError | DestinationError | LedgerError
 
@@ -80,8 +83,8 @@ class Loading(Protocol):
 class Limits:
     """Of a chunk, and how long a new stream's row has to stand in the ledger before it is used (fact 7)."""
 
-    rows: int = 100_000
-    nbytes: int = 200_000_000
+    rows: int = ROWS
+    nbytes: int = NBYTES
     new_stream_seconds: float = 0.0
 
 

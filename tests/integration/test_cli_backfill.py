@@ -30,7 +30,7 @@ def site(mariadb: MariaDB, emulator: Emulator) -> Iterator[Site]:
 
 class CommandLine:
     def __init__(self, site: Site, directory: Path) -> None:
-        file = directory / "bq_sync.yaml"
+        file = self.file = directory / "bq_sync.yaml"
         settings = {
             "enabled": True,
             "project_id": site.settings.project_id,
@@ -117,3 +117,26 @@ def test_ctrl_c_says_that_it_can_go_on(site: Site, backfill: CommandLine, tmp_pa
         assert "the same command goes on from there" in child.log_tail(5)
         backfill()
     assert sent(site) == ids(*keys)
+
+
+def test_what_befalls_one_table_is_no_other_ones(site: Site, backfill: CommandLine) -> None:
+    keys = history(site, 3)
+    settings = yaml.safe_load(backfill.file.read_text())
+    first = {"absent": {**NOTES_TABLE, "destination": "notes"}, **settings["bq_sync"]["tables"]}
+    settings["bq_sync"]["tables"] = first
+    backfill.file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    done = backfill("--load")
+    assert done.exit_code == 1
+    assert "the database has no such table" in done.stderr
+    assert done.stdout == "notes  3 rows sent, 0 were there already\n"
+    assert sent(site) == ids(*keys)
+
+
+def test_a_table_that_has_no_history_is_passed_over_unless_it_is_named(site: Site, backfill: CommandLine) -> None:
+    settings = yaml.safe_load(backfill.file.read_text())
+    settings["bq_sync"]["tables"]["notes"]["synced_flag"] = None
+    backfill.file.write_text(yaml.safe_dump(settings))
+    assert backfill().exit_code == 0
+    named = backfill("--table", "notes")
+    assert (named.exit_code, named.stdout) == (1, "")
+    assert "notes has no synced_flag" in named.stderr
