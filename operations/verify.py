@@ -13,7 +13,8 @@ from database.backfill import SqlItems
 from database.key_walk import SqlKeyWalk
 from database.retention import SqlOldRows
 from database.source import SqlSource
-from delivery.backfill import ITEMS_AT_ONCE, left_to_item
+from delivery.backfill import ITEMS_AT_ONCE, free_of_items
+from delivery.backfill_report import BackfillReport
 from delivery.both_sides import ONE_DAY, Span
 from delivery.confirm import Confirmation
 from delivery.day_counts import VerifyError
@@ -114,9 +115,7 @@ def _ask_again(reached: Reached, name: str, source: Source, missing: Sequence[Ke
     items = SqlItems(reached.engines.write, name, tells_found=False)
     asked = 0
     for start in range(0, len(missing), ITEMS_AT_ONCE):
-        some = missing[start : start + ITEMS_AT_ONCE]
-        inserts = source.inserts_of(some)
-        free = [key for key in some if left_to_item(inserts.get(key, ())) is None]
+        free = free_of_items(source, missing[start : start + ITEMS_AT_ONCE], BackfillReport())
         if free:
             items.add(free)
             asked += len(free)
