@@ -136,6 +136,9 @@ class Verification:
         gone: list[Reading] = []  # rows that BigQuery doesn't seem to have
         strays: list[Found] = []  # rows of BigQuery that none of these here explains
         after: Key | None = None
+        while bounds is not None and (found := (yield from theirs.some_before(bounds.lowest))):
+            strays += [row for row in found if span.holds(row.day)]
+            yield from self._decide(gone, strays, at_least=DOUBTFUL_AT_ONCE)
         while bounds is not None:
             started = self.gentle.start()
             page = self.walk.keys(span, bounds, after, ROWS_AT_ONCE)
@@ -273,8 +276,15 @@ class _Theirs:
         self._rows = rows
         self._taken: Sequence[Found] = ()
 
+    def some_before(self, key: Key) -> Steps[Sequence[Found]]:
+        """Some of the rows before that key, and of those without one; none: there are no more of them."""
+        page = yield from self.rest()
+        place = next((place for place, row in enumerate(page) if row.key == key or _is_behind(row.key, key)), len(page))
+        self._taken = page[place:]
+        return page[:place]
+
     def up_to(self, key: Key) -> Steps[Sequence[Found]]:
-        """The rows up to that key, it included, that weren't taken yet; rows without a key come with the first."""
+        """The rows up to that key, it included, that weren't taken yet."""
         found: list[Found] = []
         while page := (yield from self.rest()):
             behind = next((place for place, row in enumerate(page) if _is_behind(row.key, key)), len(page))

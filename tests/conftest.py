@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.cloud.bigquery import Client
+from prometheus_client import values
 from sqlalchemy import Engine
 
 from database.engine import connect
@@ -20,6 +21,14 @@ def metrics_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("metrics") / "shared"
     os.environ["BQ_SYNC_METRICS_DIRECTORY"] = str(directory)
     return directory
+
+
+@pytest.fixture(autouse=True)
+def _metrics_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in this process may share its metrics; what later tests measure is theirs."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    yield
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A box as it runs: worker and API as processes of their own, over a real database and the emulator."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,10 @@ bq_sync:
 COLUMNS = """primary_key: id
       age_column: written_at
       columns: {note_id: {template: "note_{id}"}, label: label, detail: detail, written_at: written_at}"""
+
+# What the daily comparison, whose time hasn't come, would have found.
+FOUND = {"problem": None, "rowsHere": 10, "rowsInBigQuery": 9, "daysThatDiffer": 1, "days": []}
+CHECKED = "UPDATE bq_sync_table SET checked_at = UTC_TIMESTAMP(6), last_check = :check WHERE table_name = 'notes'"
 
 SETTLED = """
 SELECT (SELECT COUNT(*) FROM bq_sync_queue WHERE sync_status = 'failed'),
@@ -97,6 +102,7 @@ def running_box(mariadb: MariaDB, emulator: Emulator, directory: Path) -> Iterat
             site.wait_until(lambda: len(site.sent("notes")) == 10 and site.state("memos") == "blocked", "notes sent")
             site.wait_until(lambda: site.read(SETTLED) == [(1, 0)], "all settled")
             site.wait_until(box.answers, "the API answers")
+            site.run(CHECKED, check=json.dumps({"from": "2026-01-01", "until": "2026-01-07", **FOUND}))
             yield box
         finally:
             box.worker.kill()
