@@ -139,7 +139,7 @@ def _checks(status: Status) -> Iterable[Metric]:
         "bq_sync_check_timestamp_seconds", "When the table was last compared with BigQuery.", labels=("table",)
     )
     differing = GaugeMetricFamily(
-        "bq_sync_check_days_different", "Days of which BigQuery has other counts of rows.", labels=("table",)
+        "bq_sync_check_differing", "Days of which BigQuery has other counts of rows.", labels=("table",)
     )
     for name, table in status.tables.items():
         if (check := table.last_check) is not None and check.problem is None:

@@ -37,7 +37,7 @@ COLUMNS = """primary_key: id
       columns: {note_id: {template: "note_{id}"}, label: label, detail: detail, written_at: written_at}"""
 
 # What the daily comparison, whose time hasn't come, would have found.
-FOUND = {"problem": None, "rowsHere": 10, "rowsInBigQuery": 9, "daysThatDiffer": 1, "days": []}
+FOUND: dict[str, object] = {"problem": None, "rowsHere": 10, "rowsInBigQuery": 9, "daysThatDiffer": 1, "days": []}
 CHECKED = "UPDATE bq_sync_table SET checked_at = UTC_TIMESTAMP(6), last_check = :check WHERE table_name = 'notes'"
 
 SETTLED = """
@@ -101,8 +101,8 @@ def running_box(mariadb: MariaDB, emulator: Emulator, directory: Path) -> Iterat
             box.api.start()
             site.wait_until(lambda: len(site.sent("notes")) == 10 and site.state("memos") == "blocked", "notes sent")
             site.wait_until(lambda: site.read(SETTLED) == [(1, 0)], "all settled")
-            site.wait_until(box.answers, "the API answers")
             site.run(CHECKED, check=json.dumps({"from": "2026-01-01", "until": "2026-01-07", **FOUND}))
+            site.wait_until(box.answers, "the API answers")
             yield box
         finally:
             box.worker.kill()

@@ -76,7 +76,7 @@ def test_what_worker_and_database_tell(box: Box) -> None:
     assert (carried(samples, "bq_sync_sent_bytes_total") or 0) > 0
     assert carried(samples, "bq_sync_table_state", state="running") == 1
     assert value(samples, "bq_sync_table_state", table="memos", state="blocked") == 1
-    assert carried(samples, "bq_sync_check_days_different") == 1
+    assert carried(samples, "bq_sync_check_differing") == 1
     assert abs((carried(samples, "bq_sync_check_timestamp_seconds") or 0) - time.time()) < 3600
     assert carried(samples, "bq_sync_table_worker_alive") == 1
     assert carried(samples, "bq_sync_table_worker_info", host="127.0.0.1") == 1
