@@ -82,23 +82,24 @@ class TableInBigQuery:
 
     def _counts(self, span: Span, scopes: Collection[Scope]) -> Query:
         key, scope = self._by.key, [quoted(name) for name in self._by.scope_columns]
-        day = quoted(self._by.time.name) if self._by.time.type == "DATE" else f"DATE({quoted(self._by.time.name)})"
         highest = f"MAX({_key(key)})" if key.integer else "NULL"
         condition, parameters = self._condition(span, scopes)
         distinct = f"COUNT(DISTINCT {quoted(key.column.name)})"
-        columns = ", ".join([f"{day} AS day", "COUNT(*)", distinct, highest, *scope])
-        groups = ", ".join(["day", *scope])
+        counted = [_day(self._by.time), "COUNT(*)", distinct, highest]
+        # By number: a column of the table may have any name that is given here.
+        columns = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate([*counted, *scope]))
+        groups = ", ".join(["1", *(str(len(counted) + number) for number in range(1, len(scope) + 1))])
         return Query(f"SELECT {columns} FROM {self._from} WHERE {condition} GROUP BY {groups}", parameters)  # noqa: S608 -- of quoted names
 
     def _rows(self, span: Span, scopes: Collection[Scope]) -> Query:
         condition, parameters = self._condition(span, scopes)
-        names = ", ".join(quoted(column.name) for column in self._columns)
-        order = f"{_key(self._by.key)} AS key_here, {names}"
-        return Query(f"SELECT {order} FROM {self._from} WHERE {condition} ORDER BY key_here", parameters)  # noqa: S608 -- of quoted names
+        selected = [_key(self._by.key), *(quoted(column.name) for column in self._columns)]
+        columns = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate(selected))
+        return Query(f"SELECT {columns} FROM {self._from} WHERE {condition} ORDER BY 1", parameters)  # noqa: S608 -- of quoted names
 
     def _condition(self, span: Span, scopes: Collection[Scope]) -> tuple[str, Sequence[Parameter]]:
         """What holds for the rows of the span and the scopes; of scopes of several columns perhaps for others too."""
-        conditions, parameters = [], []
+        conditions, parameters = [*_affixes(self._by.key)], []
         for number, name in enumerate(self._by.scope_columns):
             values = {scope[number] for scope in scopes}
             terms = [f"{quoted(name)} IN UNNEST(@s{number})"] + [f"{quoted(name)} IS NULL"] * (None in values)
@@ -219,24 +220,38 @@ class FoundPages:
                 return found
 
 
+def _day(column: BigQueryColumn) -> str:
+    match column.type:
+        case "DATE":
+            return quoted(column.name)
+        case "DATETIME":
+            return f"DATE({quoted(column.name)})"
+    return f"DATE({quoted(column.name)}, 'UTC')"  # the project may have another default
+
+
+def _affixes(key: KeyCarrier) -> Iterator[str]:
+    """What holds where this table's texts stand around the key: `{site_id}` may be all that two servers differ by."""
+    column = quoted(key.column.name)
+    if key.prefix or key.suffix:
+        yield f"LENGTH({column}) >= {len(key.prefix) + len(key.suffix)}"
+    if key.prefix:
+        yield f"STARTS_WITH({column}, {_literal(key.prefix)})"
+    if key.suffix:
+        yield f"ENDS_WITH({column}, {_literal(key.suffix)})"
+
+
 def _key(key: KeyCarrier) -> str:
-    """The key that stands in the column; NULL where none does."""
+    """The key that stands in the column, of rows with its affixes; NULL where none does."""
     column = quoted(key.column.name)
     if key.column.type == "INT64":
         return column
-    inner, conditions = column, []
-    if key.prefix or key.suffix:
-        around = len(key.prefix) + len(key.suffix)
-        inner = f"SUBSTR({column}, {len(key.prefix) + 1}, LENGTH({column}) - {around})"
-        conditions.append(f"LENGTH({column}) >= {around}")
-    if key.prefix:
-        conditions.append(f"STARTS_WITH({column}, {_literal(key.prefix)})")
-    if key.suffix:
-        conditions.append(f"ENDS_WITH({column}, {_literal(key.suffix)})")
+    inner, around = column, len(key.prefix) + len(key.suffix)
+    if around:
+        inner = f"SUBSTR({column}, {len(key.prefix) + 1}, GREATEST(0, LENGTH({column}) - {around}))"
     if key.integer:
         # BIGINT UNSIGNED reaches beyond INT64.
-        inner = f"SAFE_CAST({inner} AS {'NUMERIC' if key.unsigned else 'INT64'})"
-    return f"IF({' AND '.join(conditions)}, {inner}, NULL)" if conditions else inner
+        return f"SAFE_CAST({inner} AS {'BIGNUMERIC' if key.unsigned else 'INT64'})"
+    return inner
 
 
 def _literal(text: str) -> str:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from google.cloud import bigquery
 
 from actors import retention_actor
 from database.daily_checks import LastCheck
@@ -15,7 +16,18 @@ from operations.health import Kind, Thresholds, judge
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.integration.pipeline import Site
-from tests.integration.verifying import FIRST, TABLE, carried, ids, in_bigquery, named, verified, visit, visits_site
+from tests.integration.verifying import (
+    FIRST,
+    SCHEMA,
+    TABLE,
+    carried,
+    ids,
+    in_bigquery,
+    named,
+    verified,
+    visit,
+    visits_site,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -105,6 +117,42 @@ def test_rows_without_time_belong_to_no_day(mariadb: MariaDB, emulator: Emulator
         assert (named(report, Damage.MISSING), report.rows_here) == ([13, 3], 20)
         assert [day.day for day in report.days] == [None, date(2026, 2, 28)]
         assert verified(site, first=date(2026, 3, 1)).equal
+
+
+def test_rows_of_a_server_with_another_site_id_are_not_ours(mariadb: MariaDB, emulator: Emulator) -> None:
+    columns = {**TABLE["columns"], "visit_id": {"template": "{site_id}/vis_{id}"}}
+    with visits_site(mariadb, emulator, site_id="tokyo", table={"columns": columns}) as site:
+        carried(site, 20)
+        in_bigquery(
+            site,
+            "INSERT INTO visits (visit_id, tid, fid, seen_at)"
+            " VALUES ('osaka/vis_3', 't1', 'f1', TIMESTAMP '2026-03-01 10:00:00')",
+        )
+        assert (report := verified(site, deep=True)).equal
+        assert (report.rows_there, report.days) == (20, [])
+
+
+@pytest.mark.parametrize("identity", [["visit_id", "tid", "fid"], ["visit_id", "tid", "fid", "day"]])
+def test_columns_of_bigquery_may_have_any_name(mariadb: MariaDB, emulator: Emulator, identity: list[str]) -> None:
+    table = {"columns": {**TABLE["columns"], "day": {"value": "Sunday"}}, "identity": identity}
+    further = bigquery.SchemaField("day", "STRING")
+    with visits_site(mariadb, emulator, table=table, schema=(*SCHEMA, further)) as site:
+        carried(site, 100)
+        assert (report := verified(site, deep=True)).equal
+        assert report.compared == 100
+
+
+@pytest.mark.parametrize(
+    ("key", "keys"), [("BIGINT UNSIGNED", "18446744073709551000 + seq"), ("BIGINT", "CAST(seq AS SIGNED) - 50")]
+)
+def test_keys_of_all_64_bits(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, key: str, keys: str
+) -> None:
+    monkeypatch.setattr(verify, "ROWS_AT_ONCE", 7)
+    with visits_site(mariadb, emulator, key=key) as site:
+        carried(site, 100, id=keys)
+        assert (report := verified(site, deep=True)).equal
+        assert report.compared == 100
 
 
 @pytest.mark.parametrize("rows_a_query", [1_000_000, 30])

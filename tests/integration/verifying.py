@@ -1,6 +1,6 @@
 """A site with a table of all kinds of values, and somebody who damages BigQuery's copy of it by hand."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,6 +68,8 @@ def visits_site(
     *,
     key: str = NUMBERED,
     table: Mapping[str, Any] | None = None,
+    schema: Sequence[bigquery.SchemaField] = SCHEMA,
+    partition: str | None = "seen_at",
     **settings: Any,
 ) -> Iterator[Site]:
     """A site with the table `visits`, migrated."""
@@ -75,7 +77,7 @@ def visits_site(
         {"visits": {**TABLE, **(table or {})}}, database_timezone="Asia/Tokyo", batch_size=1000, **settings
     )
     with make_site(mariadb, emulator, configured, VISITS.format(key=key)) as site:
-        site.create("visits", SCHEMA, "seen_at")
+        site.create("visits", schema, partition)
         migrate(site)
         yield site
 
