@@ -2,8 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from datetime import date, datetime, time
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Executable, func, literal_column, or_, text, true
@@ -20,6 +20,7 @@ from mapping.schema import SourceTable
 
 # What lies between the first and the last key of some days is read through; of more days that is about everything.
 FEW_DAYS = 31
+NOTHING = Bounds(1, 0)
 KEYS_AT_ONCE = 20_000  # of text keys, which are sorted here
 
 
@@ -47,9 +48,13 @@ class SqlKeyWalk:
         if (span.last - span.first).days > FEW_DAYS or not self._columns.key_column.is_integer:
             return None
         walk = Walk(self._age_index, self._columns.table, self._columns.key, self._age)
-        query = walk.select(func.min(walk.key), func.max(walk.key)).where(self._within(span))
-        lowest, highest = self._read(query)[0]
-        return None if lowest is None else Bounds(lowest, highest)
+        query = walk.select(func.min(walk.key), func.max(walk.key))
+        found = []
+        for day in _days(span.wider()):  # of all at once it might take longer than a statement may
+            lowest, highest = self._read(query.where(self._between(day, day)))[0]
+            if lowest is not None:
+                found.append((lowest, highest))
+        return Bounds(min(each[0] for each in found), max(each[1] for each in found)) if found else NOTHING
 
     def keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
         if self._columns.key_column.is_integer:
@@ -95,12 +100,17 @@ class SqlKeyWalk:
     def _within(self, span: Span) -> ColumnElement[bool]:
         """What holds for rows of the span, and for some of the days around it: a zone is at most a day off."""
         wider = span.wider()
-        condition: ColumnElement[bool] = true()
-        if wider.first is not None:
-            condition = condition & (self._age >= self._value(wider.first))
-        if wider.last is not None and wider.last < date.max:
-            condition = condition & (self._age < self._value(wider.last + ONE_DAY))
+        condition = self._between(wider.first, wider.last)
         return or_(condition, self._age.is_(None)) if span.timeless else condition
+
+    def _between(self, first: date | None, last: date | None) -> ColumnElement[bool]:
+        """What holds for rows of these days, both included, as the column has them."""
+        condition: ColumnElement[bool] = true()
+        if first is not None:
+            condition = condition & (self._age >= self._value(first))
+        if last is not None and last < date.max:
+            condition = condition & (self._age < self._value(last + ONE_DAY))
+        return condition
 
     def _value(self, day: date) -> object:
         return day if self._age_type == "date" else datetime.combine(day, time())
@@ -111,6 +121,13 @@ class SqlKeyWalk:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
+
+
+def _days(span: Span) -> Iterator[date]:
+    """The days of a span that has two ends."""
+    if span.first is not None and span.last is not None:
+        for number in range((span.last - span.first).days + 1):
+            yield span.first + timedelta(days=number)
 
 
 def _next_number(definition: str, key: str) -> int | None:

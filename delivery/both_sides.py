@@ -47,7 +47,7 @@ ONLY_TIMELESS = Span(date.max, date.min, timeless=True)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The keys from `lowest` to `highest`, both included."""
+    """The keys from `lowest` to `highest`, both included; none, where that is lower."""
 
     lowest: Key
     highest: Key

@@ -11,6 +11,7 @@ from actors import retention_actor
 from database.daily_checks import LastCheck
 from database.status import read_status
 from delivery import steps, verify
+from delivery.both_sides import Bounds, KeyPage, Span
 from delivery.verify_report import Damage
 from operations.health import Kind, Thresholds, judge
 from sandbox.emulator import Emulator
@@ -23,6 +24,7 @@ from tests.integration.verifying import (
     carried,
     ids,
     in_bigquery,
+    key_walk,
     named,
     verified,
     visit,
@@ -106,6 +108,17 @@ def test_days_are_utc_and_limit_what_is_compared(mariadb: MariaDB, emulator: Emu
         assert (named(report, Damage.MISSING), report.rows_here, report.rows_there) == ([20], 24, 23)
         assert [(day.day, day.here, day.there) for day in report.days] == [(date(2026, 3, 1), 24, 23)]
         assert named(verified(site), Damage.MISSING) == [1, 20, 40]
+
+
+def test_few_days_are_found_by_the_index_on_the_age(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site, key_walk(site) as walk:
+        visit(site, 24 * 10)
+        # A day more at each end, as the camera's clock has them.
+        assert walk.bounds(Span(date(2026, 3, 2), date(2026, 3, 3))) == Bounds(1, 24 * 4 - 1)
+        assert walk.bounds(Span(date(2026, 3, 9), date(2026, 3, 9))) == Bounds(24 * 7, 24 * 10 - 1)
+        quiet = Span(date(2026, 6, 1), date(2026, 6, 3))
+        assert walk.keys(quiet, walk.bounds(quiet), None, 2) == KeyPage([], None)  # it isn't looked for among all
+        assert walk.bounds(Span(date(2026, 3, 2), None)) is None
 
 
 def test_rows_without_time_belong_to_no_day(mariadb: MariaDB, emulator: Emulator) -> None:

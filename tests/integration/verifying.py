@@ -8,8 +8,10 @@ import pytest
 from google.cloud import bigquery
 from pydantic import SecretStr
 
+from database.key_walk import SqlKeyWalk
 from delivery.verify_report import Damage, VerifyReport
-from operations.reaching import reaching
+from operations.opening import open_both_sides
+from operations.reaching import Reached, reaching
 from operations.verify import Told, Wanted, verify_table
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -109,12 +111,25 @@ def carried(site: Site, rows: int, **columns: Any) -> None:
 
 def verified(site: Site, **wanted: Any) -> VerifyReport:
     """What `bq-sync verify` reports."""
+    with _reached(site) as reached:
+        return verify_table(reached, "visits", Wanted(**{"hurry": True, **wanted}), Told())
+
+
+@contextmanager
+def key_walk(site: Site) -> Iterator[SqlKeyWalk]:
+    with _reached(site) as reached:
+        opened = open_both_sides(reached.settings, "visits", reached.engines, reached.clients)
+        yield SqlKeyWalk(reached.engines.read, opened.source, opened.columns)
+
+
+@contextmanager
+def _reached(site: Site) -> Iterator[Reached]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in site.emulator.environment().items():
             patch.setenv(name, value)
         settings = site.settings.model_copy(update={"database_url": SecretStr(site.url)})
         with reaching(settings) as reached:
-            return verify_table(reached, "visits", Wanted(**{"hurry": True, **wanted}), Told())
+            yield reached
 
 
 def in_bigquery(site: Site, statement: str) -> None:
