@@ -12,6 +12,7 @@ from delivery.triage import RowState
 
 ROWS_AT_ONCE = 2_000
 MOST_SCOPES = 10_000  # of one source table; they are parameters of each query
+MOST_UNREADABLE = 100_000
 
 
 class VerifyError(Exception):
@@ -70,7 +71,7 @@ def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle
 
     Raises:
         SourceError, SourceChangedError: the walk ends here.
-        VerifyError: the rows are of too many scopes.
+        VerifyError: the rows are of too many scopes, or too many of them can't be compared.
     """
     bounds, after = walk.bounds(span), None
     while True:
@@ -91,6 +92,11 @@ def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle
             raise VerifyError(
                 f"its rows have more than {MOST_SCOPES:,} different values in the identity columns besides the id:"
                 " take those that vary from row to row out of `identity`"
+            )
+        if len(counted.unreadable) > MOST_UNREADABLE:
+            raise VerifyError(
+                f"more than {MOST_UNREADABLE:,} rows are marked as sent, but couldn't be sent as they are now: were"
+                " `columns` or BigQuery's table changed?"
             )
         if page.next is None:
             return

@@ -5,7 +5,7 @@ first, and source rows are read then: a row that BigQuery has was here before. W
 once more, by what it is known by today and by what the ledger recorded when it was sent.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -27,10 +27,10 @@ from delivery.both_sides import (
     Span,
     There,
 )
-from delivery.confirm import Claim, Confirmation
+from delivery.confirm import Claim, Confirmation, looked_up
 from delivery.day_counts import Counted, VerifyError, count_rows, count_there, differences
 from delivery.old_rows import Identities
-from delivery.rows import Key
+from delivery.rows import Key, SentRow, SentRows
 from delivery.source import Source, SourceRow
 from delivery.steps import Gentle, Steps, ask
 from delivery.triage import RowState
@@ -136,16 +136,18 @@ class Verification:
         gone: list[Reading] = []  # rows that BigQuery doesn't seem to have
         strays: list[Found] = []  # rows of BigQuery that none of these here explains
         after: Key | None = None
-        while bounds is not None and (found := (yield from theirs.some_before(bounds.lowest))):
-            strays += [row for row in found if span.holds(row.day)]
-            yield from self._decide(gone, strays, at_least=DOUBTFUL_AT_ONCE)
         while bounds is not None:
             started = self.gentle.start()
             page = self.walk.keys(span, bounds, after, ROWS_AT_ONCE)
             rows = self.whole.rows(page.keys) if page.keys else {}
             pause = self.gentle.rest(started, "reading rows")
-            found = yield from theirs.up_to(bounds.highest if page.next is None else page.next)
-            self._put_side_by_side(list(self._read(rows, span)), found, span, gone, strays)
+            upto = bounds.highest if page.next is None else page.next
+            theirs_of_these: list[Found] = []
+            while found := (yield from theirs.up_to(upto)):
+                theirs_of_these += [row for row in found if row.key in rows]
+                strays += [row for row in found if row.key not in rows and span.holds(row.day)]
+                yield from self._decide(gone, strays, at_least=DOUBTFUL_AT_ONCE)
+            self._put_side_by_side(self._read(rows, span), theirs_of_these, span, gone, strays)
             yield from self._decide(gone, strays, at_least=DOUBTFUL_AT_ONCE)
             if page.next is None:
                 break
@@ -163,17 +165,18 @@ class Verification:
                 if span.holds(reading.day):
                     yield reading, row.state
             elif row.state is RowState.SYNCED:
+                self._demand_few()
                 self.report.unreadable.add(key)
 
     def _put_side_by_side(
         self,
-        rows: Sequence[tuple[Reading, RowState]],
+        rows: Iterable[tuple[Reading, RowState]],
         found: Sequence[Found],
         span: Span,
         gone: list[Reading],
         strays: list[Found],
     ) -> None:
-        """A page of both sides: BigQuery's rows have the keys of these here, or keys between them."""
+        """A page of these here, and BigQuery's rows with their keys, whose order is BigQuery's."""
         theirs = {key: list(group) for key, group in groupby(found, key=lambda row: row.key)}
         for ours, state in rows:
             group = theirs.pop(ours.key, [])
@@ -232,10 +235,11 @@ class Verification:
         keys = {row.key for row in strays if row.key is not None}
         rows = self.known.rows(keys) if keys else {}
         ours = {key: reading for key, row in rows.items() if (reading := self.read_known(row.values)) is not None}
-        claims = {key: self._claim(rows[key], reading.time) for key, reading in ours.items()}
-        there = yield from self.confirmation.by_today(claims)
+        there = yield from looked_up(self.confirmation.destination, self._at_their_times(rows, ours.values()))
         for row in strays:
             mine = ours.get(row.key) if row.key is not None else None
+            if mine is None and row.key in rows:
+                continue  # it is here, but can't be compared
             if mine is None or mine.identity != row.identity:
                 self._say(Damage.EXTRA, row.identity, row.key, row.day)
             elif mine.time == row.time:
@@ -245,6 +249,16 @@ class Verification:
             else:
                 self._missing.pop(mine.key, None)
                 self._say_different(mine, (self.time_column,))
+
+    def _at_their_times(self, rows: Mapping[Key, SourceRow], ours: Iterable[Reading]) -> SentRows:
+        """Our rows by their times too, which needn't be what BigQuery's partitions go by."""
+        known = self.identities
+        sent = [
+            SentRow(mine.key, (*mine.identity, mine.time), was.partition)
+            for mine in ours
+            if (was := known.read(rows[mine.key].values)) is not None
+        ]
+        return SentRows((*known.identity_columns, self.time_column), known.partition_column, tuple(sent))
 
     def _claim(self, row: SourceRow, time: object) -> Claim:
         return Claim(_instant(time), self.identities.read(row.values))
@@ -262,7 +276,8 @@ class Verification:
         self.report.damaged.append(Damaged(damage, identity, key, day))
 
     def _demand_few(self) -> None:
-        if len(self._missing) + len(self._different) + len(self.report.damaged) >= MOST_DAMAGED:
+        rows = len(self._missing) + len(self._different) + len(self.report.damaged) + len(self.report.unreadable)
+        if rows >= MOST_DAMAGED:
             raise VerifyError(
                 f"more than {MOST_DAMAGED:,} rows are damaged: was BigQuery's table dropped or emptied, or `columns`"
                 " changed? Compare fewer days (--from, --until), or send days again: bq-sync backfill --again"
@@ -276,23 +291,15 @@ class _Theirs:
         self._rows = rows
         self._taken: Sequence[Found] = ()
 
-    def some_before(self, key: Key) -> Steps[Sequence[Found]]:
-        """Some of the rows before that key, and of those without one; none: there are no more of them."""
-        page = yield from self.rest()
-        place = next((place for place, row in enumerate(page) if row.key == key or _is_behind(row.key, key)), len(page))
-        self._taken = page[place:]
-        return page[:place]
-
     def up_to(self, key: Key) -> Steps[Sequence[Found]]:
-        """The rows up to that key, it included, that weren't taken yet."""
-        found: list[Found] = []
-        while page := (yield from self.rest()):
-            behind = next((place for place, row in enumerate(page) if _is_behind(row.key, key)), len(page))
-            found += page[:behind]
-            if behind < len(page):
-                self._taken = page[behind:]
-                break
-        return found
+        """Some of the rows up to that key, it included, that weren't taken yet; none: that was all of them.
+
+        Rows without a key come with the first.
+        """
+        page = yield from self.rest()
+        behind = next((place for place, row in enumerate(page) if _is_behind(row.key, key)), len(page))
+        self._taken = page[behind:]
+        return page[:behind]
 
     def rest(self) -> Steps[Sequence[Found]]:
         """Some of the rows that weren't taken yet; none: that was all."""

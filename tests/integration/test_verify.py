@@ -1,5 +1,6 @@
 """Whether verification finds what is wrong, with real servers; and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,7 +12,9 @@ from actors import retention_actor
 from database.daily_checks import LastCheck
 from database.status import read_status
 from delivery import steps, verify
-from delivery.both_sides import Bounds, KeyPage, Span
+from delivery.both_sides import Bounds, Found, KeyPage, Span
+from delivery.steps import Steps
+from delivery.verify import Verification
 from delivery.verify_report import Damage
 from operations.health import Kind, Thresholds, judge
 from sandbox.emulator import Emulator
@@ -216,6 +219,50 @@ def test_a_row_that_changed_since_it_was_sent_is_different_and_not_sent_again(
         report = verified(site, deep=True, repair=True)
         assert [row[0] for row in named(report, Damage.DIFFERENT)] == [7, 8]
         assert (named(report, Damage.MISSING), report.asked_again) == ([], 0)
+
+
+@pytest.mark.parametrize("partition", ["made_at", None])
+def test_a_time_that_was_changed_in_bigquery_is_no_duplicate(
+    mariadb: MariaDB, emulator: Emulator, partition: str | None
+) -> None:
+    made_at = bigquery.SchemaField("made_at", "TIMESTAMP")
+    table = {"columns": {**TABLE["columns"], "made_at": {"value": "2026-03-01T00:00:00Z"}}}
+    with visits_site(mariadb, emulator, table=table, schema=(*SCHEMA, made_at), partition=partition) as site:
+        carried(site, 24 * 10)
+        later = "UPDATE visits SET seen_at = TIMESTAMP_ADD(seen_at, INTERVAL 5 DAY) WHERE visit_id = 'vis_40'"
+        in_bigquery(site, later)
+        report = verified(site)
+        assert (named(report, Damage.DIFFERENT), len(report.damaged)) == ([(40, "seen_at")], 1)
+
+
+def test_a_row_that_no_longer_could_be_sent_is_not_compared(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 20)
+        site.run("ALTER TABLE visits MODIFY tid VARCHAR(20) NULL", "UPDATE visits SET tid = NULL WHERE id = 3")
+        report = verified(site)
+        assert (report.unreadable, report.damaged, report.equal) == ({3}, [], False)
+
+
+def test_rows_that_are_not_here_are_not_kept_in_memory(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 0
+
+    def decided(self: Verification, strays: Sequence[Found]) -> Steps[None]:
+        nonlocal most
+        most = max(most, len(strays))
+        return decide(self, strays)
+
+    decide = Verification._decide_strays
+    monkeypatch.setattr(Verification, "_decide_strays", decided)
+    monkeypatch.setattr(verify, "DOUBTFUL_AT_ONCE", 10)
+    monkeypatch.setattr("bigquery.compare.ROWS_A_PAGE", 5)
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 300)
+        site.run("DELETE FROM visits WHERE id NOT IN (3, 299, 300)")
+        report = verified(site)
+    assert (len(named(report, Damage.EXTRA)), report.compared) == (297, 3)
+    assert most <= 15
 
 
 def test_history_may_be_there_or_not(mariadb: MariaDB, emulator: Emulator) -> None:
