@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from delivery.both_sides import ONE_DAY, KeyWalk, Read, Rows, Span, There
-from delivery.day_counts import Counted, VerifyError, count_rows, count_there, differences
+from delivery.both_sides import ONE_DAY, Day, KeyWalk, Read, Rows, Scope, Span, There
+from delivery.day_counts import (
+    Counted,
+    Tally,
+    VerifyError,
+    at_least_and_at_most,
+    count_rows,
+    count_there,
+    differences,
+    first_kept,
+)
 from delivery.errors import DestinationError, ErrorClass
 from delivery.lease import Lease
 from delivery.steps import Gentle, Steps
@@ -61,6 +70,11 @@ class DailyCheck:
         try:
             yield from count_rows(self.walk, self.known, self.read, span, gentle, counted)
             counts = yield from count_there(self.there, span, counted.scopes)
+            tallies: Mapping[tuple[Day, Scope], Tally] = counted.tallies
+            if differences(tallies, counts, surely=True):
+                again = Counted()  # rows may have come since
+                yield from count_rows(self.walk, self.known, self.read, span, gentle, again)
+                tallies = at_least_and_at_most(tallies, again.tallies)
         except VerifyError as error:
             result["problem"] = str(error)
         except DestinationError as error:
@@ -69,7 +83,7 @@ class DailyCheck:
             result["problem"] = str(error)
         else:
             # Rows on their way, and history, may be there or not.
-            differing = differences(counted.tallies, counts, surely=True)
+            differing = differences(tallies, counts, surely=True)
             result |= {
                 "rowsHere": counted.rows,
                 "rowsInBigQuery": sum(count.rows for count in counts),
@@ -81,6 +95,6 @@ class DailyCheck:
     def _span(self, today: date) -> Span | None:
         """The last days that are over; None: of none of them rows are kept whole."""
         first, last = today - self.days * ONE_DAY, today - ONE_DAY
-        if self.retention_days is not None:
-            first = max(first, today - self.retention_days * ONE_DAY + ONE_DAY)
+        if (kept := first_kept(self.retention_days, today)) is not None:
+            first = max(first, kept)
         return Span(first, last) if first <= last else None

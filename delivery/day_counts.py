@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 
-from delivery.both_sides import Bounds, Day, DayCount, KeyWalk, Read, Rows, Scope, Span, There
+from delivery.both_sides import ONE_DAY, Bounds, Day, DayCount, KeyWalk, Read, Rows, Scope, Span, There
 from delivery.rows import Key
 from delivery.steps import Gentle, Steps, ask
 from delivery.triage import RowState
@@ -140,6 +141,26 @@ def differences(
         if count.rows != count.distinct or not tally.synced <= count.rows <= most:
             found[day] = _sum(day, found.get(day), tally, count)
     return [found[day] for day in sorted(found, key=lambda day: (day is not None, day or 0))]
+
+
+def at_least_and_at_most(
+    before: Mapping[tuple[Day, Scope], Tally], after: Mapping[tuple[Day, Scope], Tally]
+) -> dict[tuple[Day, Scope], Tally]:
+    """Of tallies before and after BigQuery counted its rows: what it surely should have had, and what it may have."""
+    tallies = {}
+    for place in before.keys() | after.keys():
+        first, second = before.get(place) or Tally(), after.get(place) or Tally()
+        synced = min(first.synced, second.synced)
+        tallies[place] = Tally(synced, max(first.synced + first.open, second.synced + second.open) - synced)
+    return tallies
+
+
+def first_kept(retention_days: int | None, today: date) -> date | None:
+    """The first day of which retention deletes nothing yet, nor within a day; None: it deletes nothing.
+
+    A DATE or DATETIME may be of a zone in which the day begins, and is old, much earlier than in UTC.
+    """
+    return None if retention_days is None else min(today, today - (retention_days - 2) * ONE_DAY)
 
 
 def _side_by_side(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from bigquery.compare import TableInBigQuery
 from bigquery.confirm import BigQueryConfirming
@@ -15,9 +15,9 @@ from database.retention import SqlOldRows
 from database.source import SqlSource
 from delivery.backfill import ITEMS_AT_ONCE, free_of_items
 from delivery.backfill_report import BackfillReport
-from delivery.both_sides import ONE_DAY, Span
+from delivery.both_sides import Span
 from delivery.confirm import Confirmation
-from delivery.day_counts import VerifyError
+from delivery.day_counts import VerifyError, first_kept
 from delivery.errors import DestinationError
 from delivery.rows import Key
 from delivery.source import Source, SourceChangedError, SourceError
@@ -97,14 +97,8 @@ def span_of(table: TableSettings, wanted: Wanted, now: datetime) -> Span:
     """The days that are compared: those that were asked for, else those of which no row is deleted here yet."""
     if wanted.first is not None or wanted.last is not None:
         return Span(wanted.first, wanted.last)
-    return Span(first_kept(table, now), None, timeless=True)
-
-
-def first_kept(table: TableSettings, now: datetime) -> date | None:
-    """The first day of which retention deletes nothing yet; None: it deletes nothing."""
-    if table.retention_days is None or table.synced_flag is None or table.age_column is None:
-        return None
-    return (now - timedelta(days=table.retention_days)).date() + ONE_DAY
+    deletes = table.synced_flag is not None and table.age_column is not None
+    return Span(first_kept(table.retention_days if deletes else None, now.date()), None, timeless=True)
 
 
 def _ask_again(reached: Reached, name: str, source: Source, missing: Sequence[Key]) -> int:

@@ -1,12 +1,13 @@
 """Which days differ, by counts of both sides; and into which spans the days to be compared fall."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from delivery import verify
 from delivery.both_sides import ONLY_TIMELESS, Day, DayCount, Scope, Span
-from delivery.day_counts import DayDifference, Tally, differences
+from delivery.day_counts import DayDifference, Tally, at_least_and_at_most, differences, first_kept
 from delivery.verify import runs
 
 DAY, NEXT = date(2026, 11, 1), date(2026, 11, 2)
@@ -39,6 +40,29 @@ def test_scopes_do_not_make_up_for_each_other() -> None:
         DayDifference(DAY, 10, 0, 11, 1),
         DayDifference(NEXT, 1, 0, 0, 0),
     ]
+
+
+def test_what_came_or_went_while_bigquery_counted_is_no_difference() -> None:
+    before: dict[tuple[Day, Scope], Tally] = {(DAY, T1): Tally(5, 1), (NEXT, T1): Tally(3)}
+    after: dict[tuple[Day, Scope], Tally] = {(DAY, T1): Tally(8, 1), (NEXT, T1): Tally(2), (NEXT, T2): Tally(4)}
+    assert at_least_and_at_most(before, after) == {
+        (DAY, T1): Tally(5, 4),
+        (NEXT, T1): Tally(2, 1),
+        (NEXT, T2): Tally(0, 4),
+    }
+
+
+@pytest.mark.parametrize(
+    ("retention_days", "first"), [(None, None), (60, date(2026, 9, 4)), (3, date(2026, 10, 31)), (1, DAY)]
+)
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_days_of_which_rows_may_be_deleted_by_tomorrow_are_left_out(
+    retention_days: int | None, first: date | None, zone: str
+) -> None:
+    assert first_kept(retention_days, DAY) == first
+    if retention_days is not None and retention_days > 1 and first is not None:
+        begins = datetime.combine(first, time(), ZoneInfo(zone))  # as a DATETIME in BigQuery has it
+        assert begins >= datetime.combine(NEXT, time(), UTC) - timedelta(days=retention_days)  # all day long
 
 
 def test_days_are_compared_in_spans_of_days_that_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
