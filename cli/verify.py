@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import click
 
@@ -67,6 +67,8 @@ def verify(
     chosen = known(settings, tables)
     if first is not None and until is not None and until <= first:
         raise click.UsageError("--from has to be before --until.")
+    if until is not None and until.date() == date.min:
+        raise click.UsageError(f"--until has to be behind {date.min}: no day comes before that.")
     wanted = Wanted(
         first.date() if first else None,
         until.date() - ONE_DAY if until else None,

@@ -18,6 +18,7 @@ from delivery.day_counts import (
 )
 from delivery.errors import DestinationError, ErrorClass
 from delivery.lease import Lease
+from delivery.source import SourceError
 from delivery.steps import Gentle, Steps
 from delivery.verify_report import day_as_json
 
@@ -55,10 +56,13 @@ class DailyCheck:
     retention_days: int | None
 
     def steps(self, lease: Lease, now: datetime, gentle: Gentle) -> Steps[None]:
-        """Compare, unless that was done today, and keep the result. While BigQuery can't be reached, nothing is kept.
+        """Compare, unless that was done today, and keep the result. While a side doesn't answer, nothing is kept.
+
+        What comes after it is more important: it isn't held up by a side that doesn't answer.
 
         Raises:
-            SourceError, SourceChangedError, LedgerError: it may be begun again at any time.
+            SourceError: when the last one was isn't known.
+            SourceChangedError, LedgerError: it may be begun again at any time.
             LeaseLost: another worker owns the table.
         """
         last = self.checks.last()
@@ -77,6 +81,8 @@ class DailyCheck:
                 tallies = at_least_and_at_most(tallies, again.tallies)
         except VerifyError as error:
             result["problem"] = str(error)
+        except SourceError:
+            return
         except DestinationError as error:
             if error.failure.error_class is not ErrorClass.BLOCKED:
                 return

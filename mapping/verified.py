@@ -60,8 +60,8 @@ def side_by_side(
         )
     if (key := _key_carrier(settings, source, destination, site_id)) is None:
         problems.append(
-            f"table {name}: its rows can't be put in order: carry {settings.primary_key} to a column of BigQuery by"
-            f' itself, or in a template with no other source column, such as "row_{{{settings.primary_key}}}"'
+            f"table {name}: its rows can't be put in order: carry {settings.primary_key} to a STRING column of"
+            f' BigQuery (an integer: or INT64) by itself, or in a template with no other source column, such as "row_{{{settings.primary_key}}}"'
         )
     if time is None or key is None:
         raise MappingError(tuple(problems))
@@ -90,7 +90,8 @@ def _key_carrier(
     for name in sorted(settings.key_columns, key=lambda name: name not in settings.identity_columns):
         column = destination.columns.get(name)
         around = _around(settings.columns[name], settings.primary_key, site_id)
-        if column is not None and column.type in {"STRING", "INT64"} and around is not None:
+        types = {"STRING", "INT64"} if described.is_integer else {"STRING"}  # of texts an INT64 has another order
+        if column is not None and column.type in types and around is not None:
             return KeyCarrier(column, *around, integer=described.is_integer, unsigned=described.is_unsigned)
     return None
 

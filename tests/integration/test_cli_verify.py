@@ -110,3 +110,9 @@ def test_a_wrong_command_line_is_told(verify: CommandLine, arguments: list[str],
     done = verify(*arguments)
     assert done.exit_code == 2
     assert problem in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_days_before_the_first_are_refused(verify: CommandLine) -> None:
+    refused = verify("--until", "0001-01-01")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--until" in refused.stderr

@@ -189,6 +189,16 @@ def test_text_keys_and_many_pages(
     assert (len(report.damaged), report.compared) == (3, 98)
 
 
+def test_text_keys_that_bigquery_has_as_integers_are_in_another_order(mariadb: MariaDB, emulator: Emulator) -> None:
+    columns = {**TABLE["columns"], "visit_id": {"template": "{tid}_{id}"}, "number": "id"}
+    table = {"columns": columns, "identity": ["number", "tid", "fid"]}
+    schema = (*SCHEMA, bigquery.SchemaField("number", "INT64"))
+    with visits_site(mariadb, emulator, key="VARCHAR(20)", table=table, schema=schema) as site:
+        problem = verified(site).problem
+        assert problem is not None
+        assert "can't be put in order" in problem
+
+
 def test_ids_that_bigquery_has_already_are_told(mariadb: MariaDB, emulator: Emulator) -> None:
     with visits_site(mariadb, emulator) as site:
         carried(site, 100)
