@@ -1,5 +1,6 @@
 """What verification needs of a table's mapping: what puts rows of both sides side by side, and how they differ."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -60,8 +61,9 @@ def side_by_side(
         )
     if (key := _key_carrier(settings, source, destination, site_id)) is None:
         problems.append(
-            f"table {name}: its rows can't be put in order: carry {settings.primary_key} to a STRING column of"
-            f' BigQuery (an integer: or INT64) by itself, or in a template with no other source column, such as "row_{{{settings.primary_key}}}"'
+            f"table {name}: its rows can't be put in order: carry {settings.primary_key} to a STRING column (an"
+            " integer: or an INT64 column) of BigQuery by itself, or in a template with no other source column, such"
+            f' as "row_{{{settings.primary_key}}}"'
         )
     if time is None or key is None:
         raise MappingError(tuple(problems))
@@ -170,7 +172,12 @@ def _same_json(here: str | None, there: Any) -> bool:
             return True  # the ordinary case, quickly
     except orjson.JSONEncodeError:
         pass  # an integer of more than 64 bits
-    return _same_parsed(ours, there)
+    # Of members of the same name BigQuery keeps the first.
+    return _same_parsed(ours, there) or _same_parsed(json.loads(here, object_pairs_hook=_first_of_each), there)
+
+
+def _first_of_each(members: list[tuple[str, object]]) -> dict[str, object]:
+    return dict(reversed(members))
 
 
 def _same_parsed(here: Any, there: Any) -> bool:

@@ -95,6 +95,8 @@ def test_a_row_is_read_with_what_it_is_known_by() -> None:
         ("JSON", '{"a": 1}', {"a": "1"}, False),
         ("JSON", '{"a": 1}', {"a": 1, "b": None}, False),
         ("JSON", "[1, 2]", [2, 1], False),
+        ("JSON", '{"a": 1, "a": 2, "b": [{"c": 3, "c": 4}]}', {"a": 1, "b": [{"c": 3}]}, True),
+        ("JSON", '{"a": 1, "a": 2}', {"a": 3}, False),
         ("JSON", "9007199254740993", 9007199254740992, False),
         ("JSON", '"x"', None, False),
         ("JSON", None, {}, False),
