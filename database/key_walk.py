@@ -1,4 +1,4 @@
-"""The keys of a source table in the order in which BigQuery sorts them. Implements `delivery.both_sides.KeyWalk`."""
+"""The keys of a source table, also in BigQuery's order. Implements `delivery.both_sides.KeyWalk`."""
 
 import re
 from bisect import bisect_right
@@ -28,7 +28,7 @@ class SqlKeyWalk:
     """One table's.
 
     Integer keys are walked through as the primary key has them. Text is sorted otherwise by BigQuery, by code points,
-    than by most collations: the keys of the span are read at the first call, and stay in memory.
+    than by most collations: where that order is asked for, the span's keys are read at once, and stay in memory.
     """
 
     def __init__(self, engine: Engine, source: SourceTable, columns: SourceColumns) -> None:
@@ -57,21 +57,6 @@ class SqlKeyWalk:
         return Bounds(min(each[0] for each in found), max(each[1] for each in found)) if found else NOTHING
 
     def keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
-        if self._columns.key_column.is_integer:
-            return self._next_keys(span, bounds, after, limit)
-        keys = self._all_sorted(span)
-        start = 0 if after is None else bisect_right(keys, str(after))
-        page = keys[start : start + limit]
-        return KeyPage(page, page[-1] if start + limit < len(keys) else None)
-
-    def next_key(self) -> int | None:
-        if not self._columns.key_column.is_integer:
-            return None
-        # Of information_schema MySQL answers what was true some time ago.
-        query = text(f"SHOW CREATE TABLE {quote(self._source.name)}".replace(":", "\\:"))
-        return _next_number(self._read(query)[0][1], self._columns.key.name)
-
-    def _next_keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
         key = self._columns.key
         walk = Walk(PRIMARY, self._columns.table, self._columns.key)
         query = walk.select(key, func.coalesce(self._within(span), literal_column("0")))
@@ -84,12 +69,27 @@ class SqlKeyWalk:
         rows = self._read(query.order_by(key).limit(limit))
         return KeyPage([row[0] for row in rows if row[1]], rows[-1][0] if len(rows) == limit else None)
 
+    def keys_in_order(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
+        if self._columns.key_column.is_integer:
+            return self.keys(span, bounds, after, limit)
+        keys = self._all_sorted(span)
+        start = 0 if after is None else bisect_right(keys, str(after))
+        page = keys[start : start + limit]
+        return KeyPage(page, page[-1] if start + limit < len(keys) else None)
+
+    def next_key(self) -> int | None:
+        if not self._columns.key_column.is_integer:
+            return None
+        # Of information_schema MySQL answers what was true some time ago.
+        query = text(f"SHOW CREATE TABLE {quote(self._source.name)}".replace(":", "\\:"))
+        return _next_number(self._read(query)[0][1], self._columns.key.name)
+
     def _all_sorted(self, span: Span) -> list[str]:
         if self._sorted is None or self._sorted[0] != span:
             found: list[str] = []
             after: Key | None = None
             while True:
-                page = self._next_keys(span, None, after, KEYS_AT_ONCE)
+                page = self.keys(span, None, after, KEYS_AT_ONCE)
                 found += map(str, page.keys)
                 if page.next is None:
                     break

@@ -55,21 +55,28 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class KeyPage:
-    """Some keys that may be of rows of the span, ascending. `next`: what to go on behind; None: that was all."""
+    """Some keys that may be of rows of the span. `next`: what to go on behind; None: that was all."""
 
     keys: Sequence[Key]
     next: Key | None
 
 
 class KeyWalk(Protocol):
-    """Leads through a source table in the order of its keys, as BigQuery has it. Each may raise SourceError."""
+    """Leads through a source table. Each may raise SourceError."""
 
     def bounds(self, span: Span) -> Bounds | None:
         """Between which keys the span's rows lie; None: that isn't cheap to tell, so look at all."""
         ...
 
     def keys(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
-        """Keys of rows of the span, and perhaps of days around it; `limit` is how many rows are looked at."""
+        """Keys of rows of the span, and perhaps of days around it, in the table's own order.
+
+        `limit` is how many rows are looked at.
+        """
+        ...
+
+    def keys_in_order(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
+        """The same in the order in which BigQuery sorts them."""
         ...
 
     def next_key(self) -> int | None:

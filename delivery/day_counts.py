@@ -80,7 +80,7 @@ def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle
         page = walk.keys(span, bounds, after, ROWS_AT_ONCE)
         found = rows.rows(page.keys) if page.keys else {}
         pause = gentle.rest(started, "counting rows")
-        for key in page.keys:  # in their order, whatever the order of the answer
+        for key in page.keys:
             if (row := found.get(key)) is None:
                 continue
             reading = read(row.values)
@@ -115,9 +115,8 @@ def _count(key: Key, state: RowState, day: Day, scope: Scope, counted: Counted) 
         tally.synced += 1
     else:
         tally.open += 1
-    known = counted.bounds.get(day)
-    # The walk ascends.
-    counted.bounds[day] = Bounds(key if known is None else known.lowest, key)
+    known = counted.bounds.get(day) or Bounds(key, key)
+    counted.bounds[day] = Bounds(min(known.lowest, key), max(known.highest, key))  # texts walk in a collation's order
 
 
 def count_there(there: There, span: Span, scopes: Collection[Scope]) -> Steps[Sequence[DayCount]]:

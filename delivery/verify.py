@@ -138,7 +138,7 @@ class Verification:
         after: Key | None = None
         while bounds is not None:
             started = self.gentle.start()
-            page = self.walk.keys(span, bounds, after, ROWS_AT_ONCE)
+            page = self.walk.keys_in_order(span, bounds, after, ROWS_AT_ONCE)
             rows = self.whole.rows(page.keys) if page.keys else {}
             pause = self.gentle.rest(started, "reading rows")
             upto = bounds.highest if page.next is None else page.next

@@ -189,6 +189,16 @@ def test_text_keys_and_many_pages(
     assert (len(report.damaged), report.compared) == (3, 98)
 
 
+def test_text_keys_are_sorted_only_where_rows_are_compared(mariadb: MariaDB, emulator: Emulator) -> None:
+    keys = "VARCHAR(20) COLLATE utf8mb4_general_ci"
+    with visits_site(mariadb, emulator, key=keys) as site, key_walk(site) as walk:
+        visit(site, 4, id="ELT(seq, 'a', 'B', 'é', 'f')")
+        everything = Span()
+        assert walk.keys(everything, None, "a", 2) == KeyPage(["B", "é"], "é")
+        assert walk.keys_in_order(everything, None, None, 3) == KeyPage(["B", "a", "f"], "f")
+        assert walk.keys_in_order(everything, None, "f", 3) == KeyPage(["é"], None)
+
+
 def test_text_keys_that_bigquery_has_as_integers_are_in_another_order(mariadb: MariaDB, emulator: Emulator) -> None:
     columns = {**TABLE["columns"], "visit_id": {"template": "{tid}_{id}"}, "number": "id"}
     table = {"columns": columns, "identity": ["number", "tid", "fid"]}

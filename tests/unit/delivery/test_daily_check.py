@@ -37,6 +37,9 @@ class Sides:
             raise self.here
         return KeyPage([1], None)
 
+    def keys_in_order(self, span: Span, bounds: Bounds | None, after: Key | None, limit: int) -> KeyPage:
+        raise NotImplementedError
+
     def next_key(self) -> int | None:
         return None
 
