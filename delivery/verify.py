@@ -6,7 +6,7 @@ once more, by what it is known by today and by what the ledger recorded when it 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from itertools import groupby
@@ -113,6 +113,27 @@ class Verification:
         for span in spans:
             yield from self._compare(span, counted)
         report.damaged += [*self._missing.values(), *self._different.values()]
+
+    def look_everywhere(self) -> Steps[None]:
+        """Look up missing rows by what they are known by alone: BigQuery may have one at a time that wasn't compared.
+
+        To be done before they are sent again: the worker looks them up only where they should be.
+
+        Raises:
+            DestinationError: nothing is known; nothing may be sent again.
+        """
+        names = self.identities.identity_columns
+        missing = [SentRow(row.key, row.id) for row in self.report.damaged if _is_missing(row) and row.key is not None]
+        there: set[Key | None] = set()
+        for start in range(0, len(missing), DOUBTFUL_AT_ONCE):
+            rows = SentRows(names, None, tuple(missing[start : start + DOUBTFUL_AT_ONCE]))
+            there |= yield from looked_up(self.confirmation.destination, rows)
+        self.report.damaged = [
+            replace(row, damage=Damage.DIFFERENT, columns=(self.time_column,))
+            if _is_missing(row) and row.key in there
+            else row
+            for row in self.report.damaged
+        ]
 
     def _judge_keys(self, taken: Sequence[int]) -> None:
         following = self.walk.next_key()
@@ -305,6 +326,10 @@ class _Theirs:
         """Some of the rows that weren't taken yet; none: that was all."""
         taken, self._taken = self._taken, ()
         return taken or (yield from ask(self._rows.next_page))
+
+
+def _is_missing(row: Damaged) -> bool:
+    return row.damage is Damage.MISSING
 
 
 def _is_behind(key: Key | None, other: Key) -> bool:

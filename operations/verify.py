@@ -82,6 +82,7 @@ def verify_table(reached: Reached, name: str, wanted: Wanted, told: Told) -> Ver
 
         run(verification.steps(), rest)
         if wanted.repair:
+            run(verification.look_everywhere(), rest)
             missing = [row.key for row in report.damaged if row.damage is Damage.MISSING and row.key is not None]
             report.asked_again = _ask_again(reached, name, verification.known, missing)
     except (UnfitError, MappingError) as error:

@@ -103,6 +103,33 @@ def test_missing_rows_are_sent_again_once(mariadb: MariaDB, emulator: Emulator) 
         assert (after.problem, after.damaged, after.asked_again, after.rows_there) == (None, [], 0, 200)
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "first"),
+    [
+        (None, "UPDATE visits SET seen_at = TIMESTAMP_ADD(seen_at, INTERVAL 5 DAY) WHERE visit_id = 'vis_40'", None),
+        ("UPDATE visits SET seen_at = '2127-06-01' WHERE id = 40", None, date(2127, 1, 1)),
+    ],
+    ids=["there", "here"],
+)
+def test_a_row_that_bigquery_has_outside_of_the_days_that_are_compared_is_not_sent_again(
+    mariadb: MariaDB, emulator: Emulator, here: str | None, there: str | None, first: date | None
+) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 24 * 10)
+        if here is not None:
+            site.run(here)
+        if there is not None:
+            in_bigquery(site, there)
+        in_bigquery(site, "DELETE FROM visits WHERE visit_id = 'vis_41'")
+        last = date(2026, 3, 2) if first is None else None
+        report = verified(site, first=first, last=last, repair=True)
+        assert named(report, Damage.DIFFERENT) == [(40, "seen_at")]
+        assert report.asked_again == (1 if first is None else 0)
+        with site.working():
+            site.wait_until_drained()
+        assert named(verified(site), Damage.DUPLICATE) == []
+
+
 def test_days_are_utc_and_limit_what_is_compared(mariadb: MariaDB, emulator: Emulator) -> None:
     with visits_site(mariadb, emulator) as site:
         carried(site, 24 * 10)  # the first day has 8 rows: in Tokyo it is 9 hours older
