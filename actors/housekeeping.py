@@ -76,8 +76,14 @@ def _daily_check(
         reader(known_by, by),
         SqlChecks(engines, source.name),
         settings.verify_days,
-        table.retention_days if policy_of(settings, table).problem is None else None,
+        _kept_days(table.retention_days if policy_of(settings, table).problem is None else None, destination),
     )
+
+
+def _kept_days(here: int | None, destination: BigQueryTable) -> int | None:
+    """For how many days both sides keep rows; None: for ever."""
+    there = None if destination.expiration_days is None else int(destination.expiration_days)
+    return min((days for days in (here, there) if days is not None), default=None)
 
 
 def policy_of(settings: Settings, table: TableSettings) -> Policy:

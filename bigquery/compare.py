@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from google.cloud import bigquery
+from google.cloud.bigquery import DEFAULT_RETRY
 
 from bigquery import classify
 from bigquery.lookup import CALL_SECONDS, PYTHON_TYPES
@@ -24,6 +25,7 @@ from mapping.verified import KeyCarrier, SideBySide
 
 QUERY_SECONDS = 1800.0  # a sort of many rows takes minutes
 ROWS_A_PAGE = 2_000
+AGAIN = DEFAULT_RETRY.with_timeout(120.0)  # of a call that wasn't answered: a long answer outlives a short outage
 
 Parameter: TypeAlias = bigquery.ArrayQueryParameter | bigquery.ScalarQueryParameter
 
@@ -152,7 +154,7 @@ class TableInBigQuery:
                 api_timeout=CALL_SECONDS,
                 wait_timeout=QUERY_SECONDS,
                 page_size=ROWS_A_PAGE,
-                retry=None,
+                retry=AGAIN,  # reading changes nothing
                 job_retry=None,
             )
         except Exception as error:
@@ -170,14 +172,14 @@ class TableInBigQuery:
         names = [column.name for column in self._columns]
         places = tuple(names.index(name) for name in self._by.identity_columns)
         scope = tuple(names.index(name) for name in self._by.scope_columns)
-        return _FoundReader(self._by.key.integer, places, scope, names.index(self._by.time.name))
+        return _FoundReader(self._by.key, places, scope, names.index(self._by.time.name))
 
 
 @dataclass(frozen=True, slots=True)
 class _FoundReader:
     """Reads an answer's row: the key, then the columns; by their places."""
 
-    integer: bool
+    carrier: KeyCarrier
     identity: tuple[int, ...]
     scope: tuple[int, ...]
     time: int
@@ -195,7 +197,7 @@ class _FoundReader:
     def _key(self, key: int | Decimal | str | None) -> Key | None:
         if key is None:
             return None
-        return int(key) if self.integer else str(key)
+        return int(key) if self.carrier.integer else self.carrier.key_of(str(key))
 
 
 class FoundPages:

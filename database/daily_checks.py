@@ -1,11 +1,12 @@
-"""The last daily check of each table, as bq_sync_table keeps it: written by the table's owner, shown by the status."""
+"""The last daily check of each table, as bq_sync_table keeps it: written by its owner, or by `bq-sync verify`."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Row, func, literal_column, select
+from sqlalchemy import Engine, Row, func, literal_column, select
+from sqlalchemy.dialects.mysql import Insert
 from sqlalchemy.dialects.mysql import insert as insert_or_update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,10 +35,28 @@ class SqlChecks:
         return None if at is None else at.replace(tzinfo=UTC)
 
     def keep(self, lease: Lease, result: Mapping[str, object]) -> None:
-        kept = {"checked_at": func.current_timestamp(literal_column("6")), "last_check": json.dumps(result)}
-        statement = insert_or_update(notes).values(table_name=self._table_name, **kept)
         with begin(self._engines.write, lease) as connection:
-            connection.execute(statement.on_duplicate_key_update(**kept))
+            connection.execute(_keeping(self._table_name, result))
+
+
+def keep_verified(engine: Engine, table_name: str, first: date, last: date, rows_here: int, rows_there: int) -> None:
+    """Keep that somebody has compared these days, and found all there: what the last check found is over.
+
+    Raises:
+        SourceError: the database didn't take it.
+    """
+    result: dict[str, object] = {"from": str(first), "until": str(last), "problem": None}
+    result |= {"rowsHere": rows_here, "rowsInBigQuery": rows_there, "daysThatDiffer": 0, "days": []}
+    try:
+        with engine.begin() as connection:
+            connection.execute(_keeping(table_name, result))
+    except SQLAlchemyError as error:
+        raise SourceError(explain(error)) from error
+
+
+def _keeping(table_name: str, result: Mapping[str, object]) -> Insert:
+    kept = {"checked_at": func.current_timestamp(literal_column("6")), "last_check": json.dumps(result)}
+    return insert_or_update(notes).values(table_name=table_name, **kept).on_duplicate_key_update(**kept)
 
 
 @dataclass(frozen=True, slots=True)

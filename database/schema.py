@@ -58,7 +58,7 @@ batch = Table(
     **INNODB,
 )
 
-# What is known of each table as a whole; written by its owner, but for `paused`.
+# What is known of each table as a whole; written by its owner, but for `paused`, and what `verify` found.
 table = Table(
     "bq_sync_table",
     metadata,

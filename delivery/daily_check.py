@@ -43,8 +43,8 @@ class DailyCheck:
     """One table's.
 
     Args:
-        days: how many days before today are compared; days (UTC) of which retention deletes rows are left out.
-        retention_days: how long rows are kept here; None: for ever.
+        days: how many days before today are compared; days (UTC) of which rows are deleted are left out.
+        kept_days: how long rows are kept on both sides; None: for ever.
     """
 
     walk: KeyWalk
@@ -53,7 +53,7 @@ class DailyCheck:
     read: Read
     checks: Checks
     days: int
-    retention_days: int | None
+    kept_days: int | None
 
     def steps(self, lease: Lease, now: datetime, gentle: Gentle) -> Steps[None]:
         """Compare, unless that was done today, and keep the result. While a side doesn't answer, nothing is kept.
@@ -101,6 +101,6 @@ class DailyCheck:
     def _span(self, today: date) -> Span | None:
         """The last days that are over; None: of none of them rows are kept whole."""
         first, last = today - self.days * ONE_DAY, today - ONE_DAY
-        if (kept := first_kept(self.retention_days, today)) is not None:
+        if (kept := first_kept(self.kept_days, today)) is not None:
             first = max(first, kept)
         return Span(first, last) if first <= last else None

@@ -37,7 +37,7 @@ from delivery.triage import RowState
 from delivery.verify_report import Damage, Damaged, ReusedKeys, VerifyReport
 
 ROWS_AT_ONCE = 2_000
-ROWS_A_QUERY = 1_000_000  # that BigQuery sorts for one query, unless a single day has more
+ROWS_A_QUERY = 250_000  # that BigQuery sorts for one query, unless a single day has more
 DOUBTFUL_AT_ONCE = 5_000
 MOST_DAMAGED = 100_000  # rows that are named; with more something else is wrong
 
@@ -83,6 +83,7 @@ class Verification:
     # By key: what is missing where it should be may turn up on another day.
     _missing: dict[Key, Damaged] = field(default_factory=dict)
     _different: dict[Key, Damaged] = field(default_factory=dict)
+    _doubled: dict[Key, Damaged] = field(default_factory=dict)
 
     def steps(self) -> Steps[None]:
         """Compare.
@@ -112,7 +113,7 @@ class Verification:
         yield from self._plan(spans, rows_of, counted.scopes)
         for span in spans:
             yield from self._compare(span, counted)
-        report.damaged += [*self._missing.values(), *self._different.values()]
+        report.damaged += [*self._missing.values(), *self._doubled.values(), *self._different.values()]
 
     def look_everywhere(self) -> Steps[None]:
         """Look up missing rows by what they are known by alone: BigQuery may have one at a time that wasn't compared.
@@ -210,8 +211,8 @@ class Verification:
             self.report.compared += 1
             if columns := self.differing(ours.values, chosen.values):
                 self._say_different(ours, columns)
-            for _ in same[1:]:
-                self._say(Damage.DUPLICATE, ours.identity, ours.key, ours.day)
+            if len(same) > 1:
+                self._say_doubled(ours)
             strays += [row for row in group if row is not chosen and row not in same and span.holds(row.day)]
         strays += [row for group in theirs.values() for row in group if span.holds(row.day)]
 
@@ -262,11 +263,11 @@ class Verification:
             if mine is None and row.key in rows:
                 continue  # it is here, but can't be compared
             if mine is None or mine.identity != row.identity:
-                self._say(Damage.EXTRA, row.identity, row.key, row.day)
+                self._say_extra(row)
             elif mine.time == row.time:
                 continue  # it came while we compared
             elif mine.key in there:
-                self._say(Damage.DUPLICATE, row.identity, row.key, row.day)
+                self._say_doubled(mine)
             else:
                 self._missing.pop(mine.key, None)
                 self._say_different(mine, (self.time_column,))
@@ -292,12 +293,18 @@ class Verification:
             self._demand_few()
             self._different[row.key] = Damaged(Damage.DIFFERENT, row.identity, row.key, row.day, tuple(columns))
 
-    def _say(self, damage: Damage, identity: tuple[object, ...], key: Key | None, day: Day) -> None:
+    def _say_doubled(self, row: Reading) -> None:
+        """Once, whichever of its copies are seen."""
         self._demand_few()
-        self.report.damaged.append(Damaged(damage, identity, key, day))
+        self._doubled[row.key] = Damaged(Damage.DUPLICATE, row.identity, row.key, row.day)
+
+    def _say_extra(self, row: Found) -> None:
+        self._demand_few()
+        self.report.damaged.append(Damaged(Damage.EXTRA, row.identity, row.key, row.day))
 
     def _demand_few(self) -> None:
-        rows = len(self._missing) + len(self._different) + len(self.report.damaged) + len(self.report.unreadable)
+        kept = (self._missing, self._different, self._doubled, self.report.damaged, self.report.unreadable)
+        rows = sum(map(len, kept))
         if rows >= MOST_DAMAGED:
             raise VerifyError(
                 f"more than {MOST_DAMAGED:,} rows are damaged: was BigQuery's table dropped or emptied, or `columns`"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from config.settings import ColumnOrigin, FromColumn, FromTemplate, TableSetting
 from delivery.both_sides import Differing, Read, Reading
 from delivery.rows import Key
 from mapping.compile import MappingError, TableMapping
+from mapping.key import KeyOf, key_of
 from mapping.origins import SITE_ID
 from mapping.row import BadRow
 from mapping.schema import BigQueryColumn, BigQueryTable, SourceTable
@@ -30,6 +31,7 @@ class KeyCarrier:
     suffix: str
     integer: bool
     unsigned: bool
+    key_of: KeyOf = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ def _key_carrier(
         around = _around(settings.columns[name], settings.primary_key, site_id)
         types = {"STRING", "INT64"} if described.is_integer else {"STRING"}  # of texts an INT64 has another order
         if column is not None and column.type in types and around is not None:
-            return KeyCarrier(column, *around, integer=described.is_integer, unsigned=described.is_unsigned)
+            return KeyCarrier(
+                column, *around, integer=described.is_integer, unsigned=described.is_unsigned, key_of=key_of(described)
+            )
     return None
 
 

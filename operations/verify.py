@@ -10,12 +10,13 @@ from bigquery.confirm import BigQueryConfirming
 from bigquery.lookup import Lookup
 from config.settings import TableSettings
 from database.backfill import SqlItems
+from database.daily_checks import keep_verified
 from database.key_walk import SqlKeyWalk
 from database.retention import SqlOldRows
 from database.source import SqlSource
 from delivery.backfill import ITEMS_AT_ONCE, free_of_items
 from delivery.backfill_report import BackfillReport
-from delivery.both_sides import Span
+from delivery.both_sides import ONE_DAY, Span
 from delivery.confirm import Confirmation
 from delivery.day_counts import VerifyError, first_kept
 from delivery.errors import DestinationError
@@ -81,6 +82,7 @@ def verify_table(reached: Reached, name: str, wanted: Wanted, told: Told) -> Ver
             time.sleep(seconds)
 
         run(verification.steps(), rest)
+        _keep_what_was_found(reached, verification, now.date())
         if wanted.repair:
             run(verification.look_everywhere(), rest)
             missing = [row.key for row in report.damaged if row.damage is Damage.MISSING and row.key is not None]
@@ -92,6 +94,21 @@ def verify_table(reached: Reached, name: str, wanted: Wanted, told: Told) -> Ver
     except SourceChangedError as error:
         report.problem = f"{error}: verify again"
     return report
+
+
+def _keep_what_was_found(reached: Reached, verification: Verification, today: date) -> None:
+    """Where all is there, and all days of the daily check were compared: health mustn't say for a day that it isn't."""
+    report, first = verification.report, today - reached.settings.verify_days * ONE_DAY
+    if (
+        not report.equal
+        or report.span.last is not None
+        or not (report.span.first is None or report.span.first <= first)
+    ):
+        return
+    oldest = min((day for day in verification.counted.bounds if day is not None), default=first)
+    keep_verified(
+        reached.engines.write, report.table, min(first, oldest), today - ONE_DAY, report.rows_here, report.rows_there
+    )
 
 
 def span_of(table: TableSettings, wanted: Wanted, now: datetime) -> Span:

@@ -84,3 +84,16 @@ def test_text_is_one_key_where_its_collation_says_so(mariadb: MariaDB, emulator:
         assert site.item(first) == site.item(payload) == ("completed", None, True)
         assert {site.item(item) for item in (*duplicates, late)} == {("completed", None, False)}
         assert {spelled for (spelled,) in site.read("SELECT record_id FROM bq_sync_queue")} == {"Größe", "Other"}
+
+
+def test_a_record_id_that_the_key_can_not_hold_fails_alone(mariadb: MariaDB, emulator: Emulator) -> None:
+    table = "CREATE TABLE things (id VARCHAR(40) PRIMARY KEY, label VARCHAR(30)) CHARACTER SET latin1"
+    with make_site(mariadb, emulator, settings_of({"things": THINGS}), table) as site:
+        site.create("things", SCHEMA)
+        migrate(site)
+        site.run("INSERT INTO things (id, label) VALUES ('äöü€', 'row'), ('b', 'row')")
+        items = [site.enqueue("things", record) for record in ("日本", "äöü€")]
+        with site.working():
+            site.wait_until_drained()
+        assert [site.item(item)[0] for item in items] == ["failed", "completed"]
+        assert sorted(row["key"] for row in site.sent("things")) == ["b", "äöü€"]

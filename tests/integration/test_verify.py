@@ -248,6 +248,33 @@ def test_ids_that_bigquery_has_already_are_told(mariadb: MariaDB, emulator: Emul
         assert verified(site).reused is None
 
 
+def test_an_id_that_no_key_here_can_have_is_extra(mariadb: MariaDB, emulator: Emulator) -> None:
+    with visits_site(mariadb, emulator, key="VARCHAR(20) CHARACTER SET latin1") as site:
+        carried(site, 10, id="CONCAT('ä', seq)")
+        in_bigquery(
+            site,
+            "INSERT INTO visits (visit_id, tid, fid, seen_at)"
+            " VALUES ('vis_日本', 't1', 'f1', TIMESTAMP '2026-03-01 10:00:00')",
+        )
+        report = verified(site, deep=True)
+        assert (report.problem, report.compared, named(report, Damage.EXTRA)) == (None, 10, ["vis_日本"])
+
+
+def test_a_doubled_row_is_named_once_whatever_queries_read_its_copies(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "ROWS_A_QUERY", 20)
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 24 * 4)
+        in_bigquery(
+            site,
+            "INSERT INTO visits SELECT * REPLACE (TIMESTAMP_ADD(seen_at, INTERVAL 24 HOUR) AS seen_at)"
+            " FROM visits WHERE visit_id = 'vis_40'",
+        )
+        report = verified(site, deep=True)
+        assert [(row.damage, row.key) for row in report.damaged] == [(Damage.DUPLICATE, 40)]
+
+
 def test_after_truncate_ids_begin_anew(mariadb: MariaDB, emulator: Emulator) -> None:
     with visits_site(mariadb, emulator) as site:
         carried(site, 9)
@@ -387,6 +414,14 @@ def test_the_counts_of_the_last_days_are_compared_by_themselves(
         assert "BigQuery doesn't have the rows of 1 day as they were sent" in reason
         assert "20 sent, 19 there, 1 of them doubled" in reason
         assert "bq-sync verify --table visits" in reason
+
+        in_bigquery(site, "DELETE FROM visits WHERE visit_id = 'vis_6'")  # both
+        assert verified(site, repair=True).asked_again == 3
+        with site.working():
+            site.wait_until_drained()
+        assert status_of(site).health == (reason,)
+        assert verified(site).equal
+        assert status_of(site).health == ()  # at once, not only when the next day's comparison is done
 
 
 def test_rows_that_arrive_while_they_are_counted_are_no_difference(

@@ -45,7 +45,9 @@ def table(**values: Any) -> TableSettings:
 def test_the_key_is_read_back_from_what_stands_around_it() -> None:
     template = {"event_id": {"template": "{site_id}/det_{id}.x"}}
     by = side_by_side("logs", table(columns=template), SOURCE, DESTINATION, "tokyo")
-    assert by.key == KeyCarrier(DESTINATION.columns["event_id"], "tokyo/det_", ".x", integer=True, unsigned=False)
+    assert by.key == KeyCarrier(
+        DESTINATION.columns["event_id"], "tokyo/det_", ".x", integer=True, unsigned=False, key_of=str
+    )
     assert (by.identity_columns, by.scope_columns) == (("event_id", "tid"), ("tid",))
 
 
