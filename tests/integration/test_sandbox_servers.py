@@ -49,12 +49,12 @@ def test_a_restored_database_has_gone_back_in_time(mariadb: MariaDB, tmp_path: P
 
 
 def test_a_user_with_fewer_rights_can_be_made(mariadb: MariaDB, database_url: str) -> None:
-    mariadb.execute("CREATE USER 'reader'@'%' IDENTIFIED BY 'p@ss'", "GRANT SELECT ON *.* TO 'reader'@'%'")
-    url = mariadb.url(database_url.rpartition("/")[2], user="reader", password="p@ss")
+    mariadb.execute("CREATE USER 'fewer_rights'@'%' IDENTIFIED BY 'p@ss'", "GRANT SELECT ON *.* TO 'fewer_rights'@'%'")
+    url = mariadb.url(database_url.rpartition("/")[2], user="fewer_rights", password="p@ss")
 
     with create_engine(url).connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
-    mariadb.execute("DROP USER 'reader'@'%'")
+    mariadb.execute("DROP USER 'fewer_rights'@'%'")
 
 
 def test_a_wrong_option_is_an_error_with_the_servers_words(tmp_path: Path) -> None:
