@@ -141,6 +141,8 @@ def lines(report: VerifyReport) -> Iterator[str]:
     yield f"{report.table}: {_verdict(report)}"
     if report.problem is not None:
         yield f"  {printable(report.problem)}"
+    if report.empty or (report.problem is not None and not report.damaged):
+        return
     yield f"  {_days(report)}: {count(report.rows_here, 'row')} here, {report.rows_there:,} in BigQuery{_rest(report)}"
     compared = f"{report.compared:,} compared value by value; " if report.compared else ""
     yield f"  {compared}BigQuery read {size(report.bytes)}"
@@ -172,6 +174,8 @@ def _verdict(report: VerifyReport) -> str:
         return click.style("not compared to its end", fg="red")
     if not report.equal:
         return click.style("DIFFERENT", fg="red")
+    if report.empty:
+        return "no row here, and none was ever sent"
     return click.style("all is there" if report.deep else "all is there, by the counts of each day", fg="green")
 
 

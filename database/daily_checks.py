@@ -54,6 +54,16 @@ def keep_verified(engine: Engine, table_name: str, first: date, last: date, rows
         raise SourceError(explain(error)) from error
 
 
+def rows_sent(engine: Engine, table_name: str) -> int:
+    """How many rows of the table were sent, ever. Raises SourceError."""
+    try:
+        with engine.connect() as connection:
+            sent = connection.scalar(select(notes.c.synced_rows).where(notes.c.table_name == table_name))
+    except SQLAlchemyError as error:
+        raise SourceError(explain(error)) from error
+    return int(sent or 0)
+
+
 def _keeping(table_name: str, result: Mapping[str, object]) -> Insert:
     kept = {"checked_at": func.current_timestamp(literal_column("6")), "last_check": json.dumps(result)}
     return insert_or_update(notes).values(table_name=table_name, **kept).on_duplicate_key_update(**kept)

@@ -73,6 +73,8 @@ class DailyCheck:
         result: dict[str, object] = {"from": str(span.first), "until": str(span.last), "problem": None}
         try:
             yield from count_rows(self.walk, self.known, self.read, span, gentle, counted)
+            if not counted.scopes:
+                return  # an empty table: nothing tells which of BigQuery's rows would be its own
             counts = yield from count_there(self.there, span, counted.scopes)
             tallies: Mapping[tuple[Day, Scope], Tally] = counted.tallies
             if differences(tallies, counts, surely=True):

@@ -34,7 +34,7 @@ class Counted:
 
     Attributes:
         tallies: by day and scope.
-        scopes: of all these rows.
+        scopes: of all these rows; where there are none, of others. Empty: the table has no row.
         bounds: the lowest and the highest key of each day.
         states: how many rows have which state.
         unreadable: rows that are marked as synced, but that BigQuery couldn't take as they are now.
@@ -100,9 +100,19 @@ def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle
                 " `columns` or BigQuery's table changed?"
             )
         if page.next is None:
-            return
+            break
         after = page.next
         yield pause
+    if not counted.scopes:
+        _learn_scopes(walk, rows, read, counted)
+
+
+def _learn_scopes(walk: KeyWalk, rows: Rows, read: Read, counted: Counted) -> None:
+    """Of other days: where these have no row here, BigQuery may have some all the same."""
+    page = walk.keys(Span(timeless=True), None, None, ROWS_AT_ONCE)
+    for row in (rows.rows(page.keys) if page.keys else {}).values():
+        if (reading := read(row.values)) is not None:
+            counted.scopes.add(reading.scope)
 
 
 def _count(key: Key, state: RowState, day: Day, scope: Scope, counted: Counted) -> None:

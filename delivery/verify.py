@@ -63,6 +63,7 @@ class Verification:
         whole: the rows with all that is carried, which `read_whole` reads.
         time_column: of BigQuery, that days are told by.
         confirmation: whether BigQuery has rows that seem to be missing.
+        judges_keys: the span is all that is kept, so that BigQuery's highest key is in it.
         planned: is told before rows are compared.
     """
 
@@ -78,6 +79,7 @@ class Verification:
     confirmation: Confirmation
     gentle: Gentle
     report: VerifyReport
+    judges_keys: bool = True
     planned: Callable[[Plan], None] = lambda _plan: None
     counted: Counted = field(default_factory=Counted)
     # By key: what is missing where it should be may turn up on another day.
@@ -98,12 +100,14 @@ class Verification:
         report.waiting, report.history = counted.states[RowState.WAITING], counted.states[RowState.HISTORY]
         report.unreadable = counted.unreadable
         if not counted.scopes:
-            return  # nothing tells which of BigQuery's rows would be this table's
+            report.empty = True  # nothing tells which of BigQuery's rows would be this table's
+            return
         report.bytes += yield from ask(partial(self.there.counts_bytes, report.span, counted.scopes))
         counts = yield from count_there(self.there, report.span, counted.scopes)
         report.rows_there = sum(count.rows for count in counts)
         report.days = differences(counted.tallies, counts, surely=False)
-        self._judge_keys([count.highest for count in counts if count.highest is not None])
+        if self.judges_keys:
+            self._judge_keys([count.highest for count in counts if count.highest is not None])
         rows_of = dict.fromkeys(counted.bounds, 0)
         for count in counts:
             rows_of[count.day] = rows_of.get(count.day, 0) + count.rows

@@ -60,6 +60,7 @@ class VerifyReport:
         expired: rows that BigQuery has dropped with their partitions since; they were there, by the ledger.
         asked_again: rows that were missing and that the worker was asked to send again.
         bytes: that BigQuery read, by its own estimate.
+        empty: the table has no row at all here, so that BigQuery wasn't asked.
         problem: why the comparison ended before its end.
     """
 
@@ -81,6 +82,7 @@ class VerifyReport:
     reused: ReusedKeys | None = None
     asked_again: int = 0
     bytes: int = 0
+    empty: bool = False
     problem: str | None = None
 
     @property
@@ -103,7 +105,7 @@ class VerifyReport:
             "until": _text(self.span.last),
             "startedAt": f"{self.started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "rowsHere": self.rows_here,
-            "rowsInBigQuery": self.rows_there,
+            "rowsInBigQuery": None if self.empty or self.problem else self.rows_there,
             "waiting": self.waiting,
             "history": self.history,
             "unsent": self.unsent,

@@ -197,7 +197,8 @@ def _retention_reasons(status: Status) -> Iterator[Reason]:
         run = table.last_retention
         if run is not None and run.unconfirmed:
             text = f"{name}: {run.unconfirmed:,} old rows are marked as sent, but aren't found in BigQuery"
-            fix = "they stay here; find out who deleted them there, then send them again"
+            again = f"`bq-sync backfill --table {name} --again`, see docs/backfill.md"
+            fix = f"they stay here; find out who deleted them there, then send them again: {again}"
             yield Reason(Kind.UNCONFIRMED, f"{text}{_which(run)}: {fix}", (name,))
         if run is not None and run.problem is not None:
             yield Reason(Kind.RETENTION, f"{name}: old rows aren't deleted: {run.problem}", (name,))

@@ -11,7 +11,7 @@ from bigquery.confirm import BigQueryConfirming
 from bigquery.lookup import Lookup
 from config.settings import TableSettings
 from database.backfill import SqlItems
-from database.daily_checks import keep_verified
+from database.daily_checks import keep_verified, rows_sent
 from database.key_walk import SqlKeyWalk
 from database.retention import SqlOldRows
 from database.source import SqlSource
@@ -83,6 +83,11 @@ def verify_table(reached: Reached, name: str, wanted: Wanted, told: Told) -> Ver
             time.sleep(seconds)
 
         run(verification.steps(), rest)
+        if report.empty and (sent := rows_sent(reached.engines.read, name)):
+            report.problem = (
+                f"the table has no row, though {sent:,} were sent: nothing tells which of BigQuery's rows are"
+                " its own, nor which ids they have. Was it emptied? See docs/troubleshooting.md before rows are added"
+            )
         _keep_what_was_found(reached, verification, now.date())
         if wanted.repair:
             run(verification.look_everywhere(), rest)
@@ -101,7 +106,7 @@ def _keep_what_was_found(reached: Reached, verification: Verification, today: da
     """Where all is there, and all days of the daily check were compared: health mustn't say for a day that it isn't."""
     report, span = verification.report, verification.report.span
     first = today - reached.settings.verify_days * ONE_DAY
-    if not report.equal or span.last is not None or (span.first is not None and span.first > first):
+    if not report.equal or report.empty or span.last is not None or (span.first is not None and span.first > first):
         return
     oldest = min((day for day in verification.counted.bounds if day is not None), default=first)
     until, write = today - ONE_DAY, reached.engines.write
@@ -178,5 +183,6 @@ def _verification(
         confirmation,
         gentle,
         report,
+        wanted.first is None and wanted.last is None,
         planned,
     )

@@ -248,6 +248,24 @@ def test_ids_that_bigquery_has_already_are_told(mariadb: MariaDB, emulator: Emul
         assert verified(site).reused is None
 
 
+def test_days_without_rows_here_are_asked_for_too_and_an_empty_table_is_no_all_clear(
+    mariadb: MariaDB, emulator: Emulator
+) -> None:
+    with visits_site(mariadb, emulator) as site:
+        carried(site, 48)
+        site.run("DELETE FROM visits WHERE id > 20")
+        day = {"first": date(2026, 3, 2), "last": date(2026, 3, 2)}
+        lost = verified(site, **day)
+        assert (lost.rows_here, lost.rows_there, len(named(lost, Damage.EXTRA))) == (0, 16, 16)
+        assert lost.reused is None  # of these days alone it isn't known
+        site.run("DELETE FROM visits")
+        empty = verified(site)
+        assert not empty.equal
+        assert "the table has no row, though 48 were sent" in str(empty.problem)
+    with visits_site(mariadb, emulator) as site:
+        assert (verified(site).problem, verified(site).equal) == (None, True)
+
+
 def test_an_id_that_no_key_here_can_have_is_extra(mariadb: MariaDB, emulator: Emulator) -> None:
     with visits_site(mariadb, emulator, key="VARCHAR(20) CHARACTER SET latin1") as site:
         carried(site, 10, id="CONCAT('ä', seq)")
