@@ -67,8 +67,7 @@ def _daily_check(
         by = side_by_side(source.name, table, source, destination, site_id)
     except MappingError:
         return None  # `bq-sync verify` says why
-    also = (by.time.name, by.key.column.name)
-    known_by = compile_identity(source.name, table, source, destination, settings.zone, site_id, also)
+    known_by = compile_identity(source.name, table, source, destination, settings.zone, site_id, by.columns)
     return DailyCheck(
         SqlKeyWalk(engines.read, source, columns),
         SqlSource(engines.read, source.name, columns, known_by.source_columns, known_by.key_of),

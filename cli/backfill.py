@@ -1,6 +1,7 @@
 """`bq-sync backfill`: has history sent, or a range of time again."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -9,8 +10,8 @@ import click
 
 from cli.asking import database, known, load_settings, some_tables
 from cli.endings import Exit, Failed
-from cli.printing import count, printable
-from cli.progress import Estimate, Progress
+from cli.printing import age, count, printable
+from cli.progress import Progress, bar
 from config.settings import Settings
 from delivery.backfill import BackfillError, Selection
 from delivery.backfill_report import BackfillReport, Fate
@@ -146,3 +147,25 @@ def told(table: str, report: BackfillReport) -> Sequence[str]:
     if report.under_way:
         lines.append(f"{table}  {count(report.under_way, 'row')} on the way")
     return lines
+
+
+class Estimate:
+    """How many rows a second are done, and how long the rest takes if it goes on so."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+
+    def line(self, table: str, report: BackfillReport) -> str:
+        if report.total is None:
+            return f"{table}  counting rows" + _waits(report)
+        about = "about " if report.total.is_estimate else ""
+        total = max(report.total.rows, report.passed)
+        rate = report.done / max(self._clock() - self._began, 0.001)
+        left = f", {age((total - report.done) / rate)} left" if rate > 0 else ""
+        rows = f"{report.done:,} of {about}{total:,} rows"
+        return f"{table}  {bar(report.done, total)}  {rows}, {rate:,.0f} a second{left}{_waits(report)}"
+
+
+def _waits(report: BackfillReport) -> str:
+    return f"; {report.waits_for}" if report.waits_for else ""

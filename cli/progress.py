@@ -8,9 +8,6 @@ from typing import Self
 
 import click
 
-from cli.printing import age
-from delivery.backfill_report import BackfillReport
-
 ON_TERMINAL_SECONDS = 0.5
 ELSEWHERE_SECONDS = 10.0
 BAR = 20  # letters
@@ -55,25 +52,3 @@ def bar(done: int, total: int) -> str:
     """How much of it is done, to be seen at a glance."""
     share = min(1.0, done / total) if total else 1.0
     return f"{'█' * int(BAR * share):░<{BAR}} {share:4.0%}"
-
-
-class Estimate:
-    """How many rows a second are done, and how long the rest takes if it goes on so."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
-
-    def line(self, table: str, report: BackfillReport) -> str:
-        if report.total is None:
-            return f"{table}  counting rows" + _waits(report)
-        about = "about " if report.total.is_estimate else ""
-        total = max(report.total.rows, report.passed)
-        rate = report.done / max(self._clock() - self._began, 0.001)
-        left = f", {age((total - report.done) / rate)} left" if rate > 0 else ""
-        rows = f"{report.done:,} of {about}{total:,} rows"
-        return f"{table}  {bar(report.done, total)}  {rows}, {rate:,.0f} a second{left}{_waits(report)}"
-
-
-def _waits(report: BackfillReport) -> str:
-    return f"; {report.waits_for}" if report.waits_for else ""

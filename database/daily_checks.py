@@ -39,14 +39,12 @@ class SqlChecks:
             connection.execute(_keeping(self._table_name, result))
 
 
-def keep_verified(engine: Engine, table_name: str, first: date, last: date, rows_here: int, rows_there: int) -> None:
-    """Keep that somebody has compared these days, and found all there: what the last check found is over.
+def keep_verified(engine: Engine, table_name: str, result: Mapping[str, object]) -> None:
+    """Keep what somebody found who compared the days at another time than the daily one.
 
     Raises:
         SourceError: the database didn't take it.
     """
-    result: dict[str, object] = {"from": str(first), "until": str(last), "problem": None}
-    result |= {"rowsHere": rows_here, "rowsInBigQuery": rows_there, "daysThatDiffer": 0, "days": []}
     try:
         with engine.begin() as connection:
             connection.execute(_keeping(table_name, result))

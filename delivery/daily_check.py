@@ -1,25 +1,26 @@
 """The light form of verification, which runs by itself once a day: are there as many rows on both sides, day by day?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from delivery.both_sides import ONE_DAY, Day, KeyWalk, Read, Rows, Scope, Span, There
 from delivery.day_counts import (
     Counted,
+    DayDifference,
     Tally,
     VerifyError,
     at_least_and_at_most,
     count_rows,
-    count_there,
     differences,
     first_kept,
 )
 from delivery.errors import DestinationError, ErrorClass
 from delivery.lease import Lease
 from delivery.source import SourceError
-from delivery.steps import Gentle, Steps
+from delivery.steps import Gentle, Steps, ask
 from delivery.verify_report import day_as_json
 
 AGAIN = timedelta(hours=20)  # a run that is made up for, or tried again, isn't another day
@@ -70,34 +71,28 @@ class DailyCheck:
         if span is None or (last is not None and now - AGAIN < last <= now):
             return
         counted = Counted()
-        result: dict[str, object] = {"from": str(span.first), "until": str(span.last), "problem": None}
         try:
             yield from count_rows(self.walk, self.known, self.read, span, gentle, counted)
             if not counted.scopes:
                 return  # an empty table: nothing tells which of BigQuery's rows would be its own
-            counts = yield from count_there(self.there, span, counted.scopes)
+            counts = yield from ask(partial(self.there.counts, span, counted.scopes))
             tallies: Mapping[tuple[Day, Scope], Tally] = counted.tallies
             if differences(tallies, counts, surely=True):
                 again = Counted()  # rows may have come since
                 yield from count_rows(self.walk, self.known, self.read, span, gentle, again)
                 tallies = at_least_and_at_most(tallies, again.tallies)
         except VerifyError as error:
-            result["problem"] = str(error)
+            result = uncompared(span, str(error))
         except SourceError:
             return
         except DestinationError as error:
             if error.failure.error_class is not ErrorClass.BLOCKED:
                 return
-            result["problem"] = str(error)
+            result = uncompared(span, str(error))
         else:
             # Rows on their way, and history, may be there or not.
-            differing = differences(tallies, counts, surely=True)
-            result |= {
-                "rowsHere": counted.rows,
-                "rowsInBigQuery": sum(count.rows for count in counts),
-                "daysThatDiffer": len(differing),
-                "days": [day_as_json(day) for day in differing[:DAYS_KEPT]],
-            }
+            rows_there = sum(count.rows for count in counts)
+            result = compared(span, counted.rows, rows_there, differences(tallies, counts, surely=True))
         self.checks.keep(lease, result)
 
     def _span(self, today: date) -> Span | None:
@@ -106,3 +101,18 @@ class DailyCheck:
         if (kept := first_kept(self.kept_days, today)) is not None:
             first = max(first, kept)
         return Span(first, last) if first <= last else None
+
+
+def compared(span: Span, rows_here: int, rows_there: int, differing: Sequence[DayDifference]) -> dict[str, object]:
+    """The result for days that were compared."""
+    return uncompared(span, None) | {
+        "rowsHere": rows_here,
+        "rowsInBigQuery": rows_there,
+        "daysThatDiffer": len(differing),
+        "days": [day_as_json(day) for day in differing[:DAYS_KEPT]],
+    }
+
+
+def uncompared(span: Span, problem: str | None) -> dict[str, object]:
+    """The result where days couldn't be compared, and why."""
+    return {"from": str(span.first), "until": str(span.last), "problem": problem}

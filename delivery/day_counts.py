@@ -1,14 +1,13 @@
 """How many rows of each day there are on both sides: what is compared first, and all that is compared every day."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
 
-from delivery.both_sides import ONE_DAY, Bounds, Day, DayCount, KeyWalk, Read, Rows, Scope, Span, There
+from delivery.both_sides import ONE_DAY, Bounds, Day, DayCount, KeyWalk, Read, Rows, Scope, Span
 from delivery.rows import Key
-from delivery.steps import Gentle, Steps, ask
+from delivery.steps import Gentle, Steps
 from delivery.triage import RowState
 
 ROWS_AT_ONCE = 2_000
@@ -60,11 +59,6 @@ class DayDifference:
     open: int
     there: int
     doubled: int
-
-    @property
-    def missing(self) -> int:
-        """At least so many rows aren't in BigQuery."""
-        return max(0, self.here - (self.there - self.doubled))
 
 
 def count_rows(walk: KeyWalk, rows: Rows, read: Read, span: Span, gentle: Gentle, counted: Counted) -> Steps[None]:
@@ -127,11 +121,6 @@ def _count(key: Key, state: RowState, day: Day, scope: Scope, counted: Counted) 
         tally.open += 1
     known = counted.bounds.get(day) or Bounds(key, key)
     counted.bounds[day] = Bounds(min(known.lowest, key), max(known.highest, key))  # texts walk in a collation's order
-
-
-def count_there(there: There, span: Span, scopes: Collection[Scope]) -> Steps[Sequence[DayCount]]:
-    """What BigQuery has of the span. Raises DestinationError."""
-    return (yield from ask(partial(there.counts, span, scopes))) if scopes else ()
 
 
 def differences(

@@ -28,7 +28,7 @@ from delivery.both_sides import (
     There,
 )
 from delivery.confirm import Claim, Confirmation, looked_up
-from delivery.day_counts import Counted, VerifyError, count_rows, count_there, differences
+from delivery.day_counts import Counted, VerifyError, count_rows, differences
 from delivery.old_rows import Identities
 from delivery.rows import Key, SentRow, SentRows
 from delivery.source import Source, SourceRow
@@ -103,7 +103,7 @@ class Verification:
             report.empty = True  # nothing tells which of BigQuery's rows would be this table's
             return
         report.bytes += yield from ask(partial(self.there.counts_bytes, report.span, counted.scopes))
-        counts = yield from count_there(self.there, report.span, counted.scopes)
+        counts = yield from ask(partial(self.there.counts, report.span, counted.scopes))
         report.rows_there = sum(count.rows for count in counts)
         report.days = differences(counted.tallies, counts, surely=False)
         if self.judges_keys:

@@ -46,6 +46,11 @@ class SideBySide:
     identity_columns: tuple[str, ...]
     scope_columns: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What has to be read besides the identity."""
+        return self.time.name, self.key.column.name
+
 
 def side_by_side(
     name: str, settings: TableSettings, source: SourceTable, destination: BigQueryTable, site_id: str

@@ -19,6 +19,7 @@ from delivery.backfill import ITEMS_AT_ONCE, free_of_items
 from delivery.backfill_report import BackfillReport
 from delivery.both_sides import ONE_DAY, Span
 from delivery.confirm import Confirmation
+from delivery.daily_check import compared
 from delivery.day_counts import VerifyError, first_kept
 from delivery.errors import DestinationError
 from delivery.rows import Key
@@ -109,9 +110,9 @@ def _keep_what_was_found(reached: Reached, verification: Verification, today: da
     if not report.equal or report.empty or span.last is not None or (span.first is not None and span.first > first):
         return
     oldest = min((day for day in verification.counted.bounds if day is not None), default=first)
-    until, write = today - ONE_DAY, reached.engines.write
+    result = compared(Span(min(first, oldest), today - ONE_DAY), report.rows_here, report.rows_there, ())
     with suppress(SourceError):  # who verifies needn't have the right to write
-        keep_verified(write, report.table, min(first, oldest), until, report.rows_here, report.rows_there)
+        keep_verified(reached.engines.write, report.table, result)
 
 
 def span_of(table: TableSettings, wanted: Wanted, now: datetime) -> Span:
@@ -150,7 +151,7 @@ def _verification(
         destination,
         settings.zone,
         opened.site,
-        also=(by.time.name, by.key.column.name),
+        also=by.columns,
     )
     columns = [column for column in destination.columns.values() if column.name in opened.table.columns]
     gentle = Gentle(time.monotonic, hurry=wanted.hurry)

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from cli.backfill import told
-from cli.progress import Estimate, Progress
+from cli.backfill import Estimate, told
+from cli.progress import Progress
 from delivery.backfill_report import BackfillReport, Fate, Total
 from tests.fakes.clock import FakeClock
 
