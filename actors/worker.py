@@ -1,6 +1,5 @@
 """The worker process, wired on one page: what is made of what, in the order in which it starts and stops."""
 
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,6 +38,7 @@ from database.source import SqlSource
 from delivery.errors import LedgerError
 from delivery.lease import Lease
 from delivery.source import SourceError
+from operations.ending import Ending
 from operations.heartbeat import send_heartbeat
 from operations.opening import UnfitError, open_both_sides
 
@@ -226,25 +226,17 @@ def run_worker(
     Raises:
         SettingsError: no database is set, or the credentials can't be used.
     """
-    ended = threading.Event()
-    failures: list[str] = []
-
-    def fail(reason: str) -> None:
-        failures.append(reason)
-        ended.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = Ending()
     if not settings.enabled:
         log.warning("bq-sync is disabled and sends nothing: set BQ_SYNC_ENABLED=true, or enabled: true in the file")
-        ended.wait()
+        ending.wait()
         stopping()
         return 0
     save_memory()
     url = settings.require_database_url()
-    worker = Worker(settings, url, tables, lookup_first, fail, opener, instruments, site_known)
+    worker = Worker(settings, url, tables, lookup_first, ending.fail, opener, instruments, site_known)
     worker.start()
-    ended.wait()
+    failures = ending.wait()
     stopping()
     for reason in failures:
         log.error("the process ends, to be started anew", reason=reason)

@@ -1,9 +1,9 @@
 """The API on a socket."""
 
-import signal
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import uvicorn
@@ -14,6 +14,7 @@ from api.protocol import PatientProtocol
 from config.settings import Settings, SettingsError
 from database.engine import connect, connect_for_looking
 from metrics.box import Box
+from operations.ending import Ending
 from operations.health import DISABLED
 
 # A stop takes this long at most: requests under way get the first, what hangs even then is left behind by the second.
@@ -98,24 +99,17 @@ def make_server(settings: Settings, box: Box | None = None) -> ApiServer:
 def run_api(settings: Settings, box: Box | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises what `make_server` does."""
     server = make_server(settings, box)
-    ended, stopping = threading.Event(), threading.Event()
-
-    def stop(*_: object) -> None:
-        stopping.set()
-        ended.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    server.start(ended.set)
+    ending = Ending()
+    server.start(partial(ending.fail, "the API serves no more"))
     if settings.enabled:
         from actors.watch import Watch  # not for a process that has a worker's
 
         watch = Watch(settings, settings.require_database_url())
         watch.start()
-        ended.wait()
+        failures = ending.wait()
         watch.stop()
     else:
         log.warning(DISABLED.texts[0])
-        ended.wait()
+        failures = ending.wait()
     server.stop()
-    return 0 if stopping.is_set() else 1
+    return 1 if failures else 0

@@ -4,7 +4,7 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import click
 from sqlalchemy import Engine
@@ -14,6 +14,7 @@ from cli.asking import known, load_settings, some_tables
 from cli.endings import Failed, WrongSettings
 from config.settings import Settings, SettingsError
 from database.failures import explain
+from operations.ending import end_at_once
 
 # What operators do while it runs; each module is loaded when one of its commands is.
 MODULES = {
@@ -171,7 +172,7 @@ def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
     known(settings, tables)
     announce("worker", settings)
     instruments = for_worker(open_box(settings, "worker").instruments)
-    _end(run_worker(settings, tables, lookup_first, instruments=instruments, site_known=site_known))
+    end_at_once(run_worker(settings, tables, lookup_first, instruments=instruments, site_known=site_known))
 
 
 @main.command()
@@ -193,11 +194,4 @@ def run(lookup_first: bool) -> None:
     """Worker and API in one process, for small boxes."""
     from cli.run import run_both
 
-    _end(run_both(load_settings(), lookup_first))
-
-
-def _end(code: int) -> NoReturn:
-    """End at once: exit handlers and threads of libraries may wait for a network that doesn't answer."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    end_at_once(run_both(load_settings(), lookup_first))

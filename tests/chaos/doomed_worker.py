@@ -7,7 +7,6 @@ but for its ports: they are wrapped, and see what passes. Without `--at` nothing
 import argparse
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from delivery.errors import ErrorClass, Failure
 from delivery.lease import Lease
 from delivery.ledger import BatchState, Ledger, Transaction
 from delivery.rows import Encoded, SentRows
+from operations.ending import end_at_once
 from tests.chaos.haste import hasten
 
 WATCHED = "detection_logs"  # the table whose points count
@@ -202,4 +202,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_at_once(main())

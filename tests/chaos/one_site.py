@@ -211,10 +211,10 @@ class Site:
 
     # its workers
 
-    def worker(self, *arguments: str, cold: bool = False) -> Child:
-        """Start a worker process; `cold`: by its own program, so that its end is its own as well."""
+    def worker(self, *arguments: str) -> Child:
+        """Start a worker process."""
         log = self._directory / f"worker-{len(self._workers) + 1}.log"
-        if cold or "LD_PRELOAD" in self._environment:  # that library has to be there from the process's start
+        if "LD_PRELOAD" in self._environment:  # that library has to be there from the process's start
             command = [sys.executable, "-m", "tests.chaos.doomed_worker", *arguments]
             child = Child("the worker", command, log, environment=self._environment, directory=CHECKOUT_FILE.parents[1])
         else:
@@ -273,7 +273,8 @@ class Site:
             if worker.running:
                 # One that was started a moment ago doesn't listen to signals yet.
                 until(partial(said, worker, "\n"), START_SECONDS, f"{worker.log} begins", self.logs)
-                assert worker.terminate() == 0, worker.log_tail(40)
+                code = worker.terminate()
+                assert code == 0, f"the worker ended with {code}\n{worker.log_tail(40)}"
         with closing(self._emulator.client()) as client:
             compared = compare(self._engine, client, self.settings)
         assert compared.equal, f"{compared.report()}\n{self.logs()}"

@@ -33,7 +33,7 @@ def own_mariadb(tmp_path: Path) -> Iterator[MariaDB]:
 def test_bigquery_frozen(make_site: Callable[..., Site], mariadb: MariaDB, own_emulator: Emulator) -> None:
     site = make_site(mariadb, own_emulator, batch_size=25, max_batch_rows=50)
     site.fill()
-    worker = site.worker(cold=True)
+    worker = site.worker()
     site.carried_on()
     own_emulator.freeze()
     until(lambda: site.batches("begun") > 0, 10, "a batch is on its way", site.logs)
@@ -46,7 +46,7 @@ def test_bigquery_frozen(make_site: Callable[..., Site], mariadb: MariaDB, own_e
 def test_database_frozen(make_site: Callable[..., Site], own_mariadb: MariaDB, emulator: Emulator) -> None:
     site = make_site(own_mariadb, emulator, batch_size=25, max_batch_rows=50)
     site.fill()
-    worker = site.worker(cold=True)
+    worker = site.worker()
     site.carried_on()
     own_mariadb.freeze()
     time.sleep(0.5)  # until the worker hangs in the middle of its next transactions

@@ -81,6 +81,8 @@ def _work(started: Connection, arguments: Sequence[str], log: Path, environment:
     os.environ.update(environment)
     os.chdir(CHECKOUT_FILE.parents[1])
     sys.argv[1:] = arguments
-    from tests.chaos.doomed_worker import main  # the fork server has it; the tests don't need it
+    # The fork server has them; the tests don't need them.
+    from operations.ending import end_at_once
+    from tests.chaos.doomed_worker import main
 
-    sys.exit(main())
+    end_at_once(main())
