@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -27,8 +27,7 @@ from mapping.row import BadRow, Row
 AHEAD = 2  # batches with the writer: one is sent, the next waits encoded
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     row: Row
     found: Found
 

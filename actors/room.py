@@ -1,7 +1,7 @@
 """What is in flight in a pipeline, and how much more may be."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from delivery.finding import Found
 from delivery.rows import Key
@@ -12,8 +12,7 @@ FIRST_GUESS = 1_000_000  # bytes of a row, until rows were seen: if they are sma
 ROW_BYTES = 200  # what a row costs in memory beyond its values
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """Why a key is in flight: the item it was found by, if any. Another item of the key can't let go of it."""
 
     item: int | None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors.bq_writer import WriterLimits
 from actors.command_reader import CommandReader
+from actors.garbage import collect_rarely
 from actors.housekeeping import open_housekeeping, schedule_of
 from actors.measures import Instruments, Measures
 from actors.memory import save_memory
@@ -233,6 +234,7 @@ def run_worker(
         stopping()
         return 0
     save_memory()
+    collect_rarely()
     url = settings.require_database_url()
     worker = Worker(settings, url, tables, lookup_first, ending.fail, opener, instruments, site_known)
     worker.start()

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
+from database.converters import CONVERTERS
 from database.failures import say_where
 
 CONNECT_SECONDS = 5
@@ -94,6 +95,7 @@ def _connect_args(session_seconds: int, lock_wait_seconds: int) -> dict[str, obj
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,
         "write_timeout": ANSWER_SECONDS,
+        "conv": CONVERTERS,
         "init_command": (
             "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
             f" wait_timeout = {session_seconds}, innodb_lock_wait_timeout = {lock_wait_seconds},"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from delivery.ledger import Lookups
 from delivery.rows import Key
@@ -21,8 +21,7 @@ _OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
 _NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A row to be sent: its source values (in the order of the mapping's columns), or its item's payload.
 
     `suspect`: it may have been sent before: in a time that the database has forgotten, or as whoever asks for it again
@@ -39,9 +38,8 @@ class Found:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes."""
-        sizes = (len(value) if isinstance(value, str | bytes) else 8 for value in self.values)
-        return sum(sizes) + len(self.payload or "")
+        """About how much memory its values take."""
+        return sum([value.__sizeof__() for value in self.values]) + self.payload.__sizeof__()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 TIMED_ROWS = 500  # of a batch, at most, are known by the time since which they wait: enough to measure by
 
 Key = int | str  # of a source row, as the database returned it
 
 
-@dataclass(frozen=True, slots=True)
-class SentRow:
+class SentRow(NamedTuple):
     """What identifies a sent row: its source key, and its identity and partitioning columns in BigQuery."""
 
     key: Key

@@ -1,8 +1,8 @@
 """Decide rows and items without sending them: every outcome that isn't the end of a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from delivery.ledger import ItemStatus, Transaction
 from delivery.rows import Key
@@ -24,8 +24,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RowRef:
+class RowRef(NamedTuple):
     """A found row: by its key, by its queue item, or both. An item whose record id is no key has none."""
 
     key: Key | None

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from delivery.rows import Key
 from delivery.triage import Item, RowState
@@ -19,8 +19,7 @@ class QueuedItem:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     """A source row as it was read: its state, and its values in the order of the mapping's columns, the key first.
 
     `settling`: it is younger than the table's settle_seconds, and is left alone. `since`: what its age column says,

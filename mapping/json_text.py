@@ -27,7 +27,7 @@ def check(text: str, deepest: int = MAX_NESTING) -> str:
     except orjson.JSONDecodeError:
         raise Unfit(_NOT_JSON) from None
     # Only a text with that many brackets can be nested so deep, and hardly any has them.
-    if text.count("[") + text.count("{") > deepest and _nesting(value) > deepest:
+    if len(text) > deepest and text.count("[") + text.count("{") > deepest and _nesting(value) > deepest:
         raise Unfit(_TOO_DEEP)
     return text
 

@@ -1,7 +1,7 @@
 """A converted row, or why there is none, and the layout that rows of one shape have in common."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mapping.schema import BigQueryColumn
 
@@ -24,8 +24,7 @@ class BadRow(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as BigQuery will have it.
 
     `values` stand in the order of `shape`; `identity` and `partition` are those of the mapping's columns. `nbytes` is
