@@ -27,8 +27,7 @@ from delivery.source import Source
 from mapping.compile import TableMapping
 from mapping.orphans import Orphans
 
-ROOM_BATCHES = 2  # full batches that may be in flight
-ROOM_BYTES = 24_000_000
+ROOM_BATCHES = 3  # that may be in flight when full: one is sent, one waits encoded, one is read
 SLOWEST_POLL_SECONDS = 10.0
 FASTEST_POLL_SECONDS = 0.25
 
@@ -111,7 +110,7 @@ class OpenedTable:
                 self.source,
                 Room(
                     ROOM_BATCHES * self.settings.most_rows,
-                    ROOM_BYTES,
+                    ROOM_BATCHES * self.settings.max_batch_bytes,
                     start.in_flight,
                     start.aside,
                 ),

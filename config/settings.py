@@ -252,7 +252,7 @@ class Settings(_Strict):
     batch_size: int = Field(100, ge=1)
     interval_seconds: float = Field(30, gt=0)
     max_batch_rows: int = Field(10_000, ge=1, le=50_000)
-    max_batch_bytes: int = Field(8_000_000, ge=100_000, le=9_500_000)  # the service refuses requests over 10 MB
+    max_batch_bytes: int = Field(4_000_000, ge=100_000, le=9_500_000)  # the service refuses requests over 10 MB
     max_upload_kbps: int | None = Field(None, ge=8)
     compression: Literal["none", "gzip"] = "none"
     stream_settle_seconds: float = Field(600, ge=0)
