@@ -7,18 +7,15 @@ processor), the backfill's own memory, and the ratios. The emulator answers a lo
 
 import argparse
 import json
-import re
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import text
 
+from bench.processes import cpu_seconds, run_well
 from bench.site import PROGRAM, Site, site
 from sandbox.camera import Camera
-from sandbox.child import Child
 
 TABLE = "detection_logs"
 LONGEST_SECONDS = 3600.0
@@ -45,44 +42,24 @@ def measure(measured: Site, rows: int, arguments: Sequence[str]) -> dict[str, fl
     with measured.engine.begin() as connection:
         connection.execute(text(f"UPDATE {TABLE} SET synced_to_bq = NULL WHERE synced_to_bq = 0"))  # noqa: S608  ours
     log = measured.directory / f"backfill-{len(arguments)}-{arguments[0]}.log"
-    child = Child("the backfill", [PROGRAM, "backfill", *arguments], log, environment=measured.environment)
-    before, began = _database(measured), time.monotonic()
-    child.start()
-    memory = 0.0
-    while child.running and time.monotonic() - began < LONGEST_SECONDS:
-        memory = max(memory, _megabytes(child.pid))
-        time.sleep(0.5)
-    took = time.monotonic() - began
+    before = _database(measured)
+    ran = run_well([PROGRAM, "backfill", *arguments], log, measured.environment, longest=LONGEST_SECONDS)
     after = _database(measured)
-    if child.wait(0) != 0:
-        raise child.failure("failed")
     statements, processor = (now - then for now, then in zip(after, before, strict=True))
     return {
-        "seconds": round(took, 1),
-        "rows_a_second": round(rows / took, 1),
+        "seconds": round(ran.seconds, 1),
+        "rows_a_second": round(rows / ran.seconds, 1),
         "statements_for_1000_rows": round(1000 * statements / rows, 1),
         "database_seconds_for_1000_rows": round(1000 * processor / rows, 3),
-        "megabytes": round(memory),
+        "megabytes": round(ran.peak_mb),
     }
 
 
 def _database(measured: Site) -> tuple[float, float]:
     """Statements so far, and seconds of a processor."""
-    with closing(measured.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions')")
-        ((_, statements),) = cursor.fetchall()
-        cursor.execute("SELECT @@pid_file")
-        ((file,),) = cursor.fetchall()
-    fields = Path(f"/proc/{Path(file).read_text().strip()}/stat").read_text().rpartition(")")[2].split()
-    return float(statements), (int(fields[11]) + int(fields[12])) / 100  # ticks of 10 ms
-
-
-def _megabytes(pid: int) -> float:
-    try:
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0.0
-    return int(found[1]) / 1000 if found else 0.0
+    with measured.engine.connect() as connection:
+        statements = connection.execute(text("SHOW GLOBAL STATUS LIKE 'Questions'")).one()[1]
+    return float(statements), cpu_seconds(measured.database.child.pid)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from bench.processes import cpu_seconds, rss_mb
 from bench.site import site
 from sandbox.camera import Camera
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-TICKS = os.sysconf("SC_CLK_TCK")
 LIBRARIES = (
     "sqlalchemy",
     "pydantic",
@@ -53,12 +53,16 @@ def measure(directory: Path, seconds: float) -> dict[str, object]:
 
 
 def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict[str, object]:
-    cpu, statements, began = {name: _cpu(pid) for name, pid in pids.items()}, _statements(engine), time.monotonic()
+    cpu, statements, began = (
+        {name: cpu_seconds(pid) for name, pid in pids.items()},
+        _statements(engine),
+        time.monotonic(),
+    )
     time.sleep(seconds)
     took = time.monotonic() - began
     heard = _statements(engine) - statements
     used = {
-        name: {"rss_mb": rss_mb(pid), "cpu_percent": round(100 * (_cpu(pid) - cpu[name]) / took, 2)}
+        name: {"rss_mb": rss_mb(pid), "cpu_percent": round(100 * (cpu_seconds(pid) - cpu[name]) / took, 2)}
         for name, pid in pids.items()
     }
     return {
@@ -73,17 +77,6 @@ def _measure_quiet(engine: Engine, pids: dict[str, int], seconds: float) -> dict
             name: _rss_of(f"import {name}") for name in LIBRARIES
         } | {"nothing": _rss_of("")},
     }  # fmt: skip
-
-
-def rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return round(pages * PAGE / 1e6, 1)
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of CPU that the process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _statements(engine: Engine) -> int:

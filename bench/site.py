@@ -27,6 +27,7 @@ class Site:
     """`engine` is bq-sync's own way to the database; `settings` are what its processes get through the environment."""
 
     engine: Engine
+    database: MariaDB
     emulator: Emulator
     settings: Settings
     directory: Path
@@ -65,4 +66,4 @@ def site(directory: Path, **settings: object) -> Iterator[Site]:
         parts.callback(engine.dispose)
         create_tables(engine)
         migrate_up(engine, loaded, "send", lambda _: None)
-        yield Site(engine, emulator, loaded, directory, environment, parts)
+        yield Site(engine, database, emulator, loaded, directory, environment, parts)

@@ -19,7 +19,7 @@ from random import Random
 
 from sqlalchemy import Engine, text
 
-from bench.footprint import rss_mb
+from bench.processes import rss_mb
 from bench.site import Site, site
 from sandbox.camera import Camera
 from sandbox.proxy import Proxy
