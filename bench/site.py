@@ -34,9 +34,10 @@ class Site:
     environment: Mapping[str, str]
     _parts: ExitStack = field(default_factory=ExitStack)
 
-    def start(self, command: str) -> Child:
-        """`bq-sync worker`, or another, until the site closes."""
-        child = Child(command, [PROGRAM, command], self.directory / f"{command}.log", environment=self.environment)
+    def start(self, command: str, *options: str) -> Child:
+        """`bq-sync worker`, or another, with these options, until the site closes."""
+        log = self.directory / f"{'-'.join((command, *options))}.log"
+        child = Child(command, [PROGRAM, command, *options], log, environment=self.environment)
         self._parts.callback(child.terminate)
         child.start()
         return child

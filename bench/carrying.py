@@ -1,0 +1,87 @@
+"""Backlogs carried by workers, from the start of their processes to the last flag set, and what that took."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+
+from bench.backlog import SOURCES, TABLE, last_key
+from bench.processes import peak_mb, tree_cpu_seconds
+from bench.site import Site
+from sandbox.child import Child
+
+LOOK_SECONDS = 0.05
+LONGEST_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What workers did of a backlog; `peak_mb` is that of the largest."""
+
+    rows: int
+    seconds: float
+    worker_cpu_seconds: float
+    database_cpu_seconds: float
+    emulator_cpu_seconds: float
+    peak_mb: float
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds
+
+    @property
+    def busy_cores(self) -> float:
+        """How many cores all of them together kept busy, on average."""
+        return (self.worker_cpu_seconds + self.database_cpu_seconds + self.emulator_cpu_seconds) / self.seconds
+
+
+def carry(
+    measured: Site, rows: int, *, tables: Sequence[str] = (TABLE,), workers: Sequence[Sequence[str]] = ((),)
+) -> Carried:
+    """Start a worker with each of these options, and end them when none of the `rows` waits any more.
+
+    Raises:
+        ChildError: a worker ended by itself, or the rows still waited after an hour.
+    """
+    servers = (measured.database.child.pid, measured.emulator.child.pid)
+    before = [tree_cpu_seconds(pid) for pid in servers]
+    last_keys = {name: last_key(measured.engine, name) for name in tables}
+    began = time.monotonic()
+    children = [measured.start("worker", *options) for options in workers]
+    _wait(measured.engine, last_keys, children)
+    took = time.monotonic() - began
+    of_servers = [tree_cpu_seconds(pid) - then for pid, then in zip(servers, before, strict=True)]
+    of_workers = sum(tree_cpu_seconds(child.pid) for child in children)
+    carried = Carried(
+        rows=rows,
+        seconds=took,
+        worker_cpu_seconds=of_workers,
+        database_cpu_seconds=of_servers[0],
+        emulator_cpu_seconds=of_servers[1],
+        peak_mb=max(peak_mb(child.pid) for child in children),
+    )
+    for child in children:
+        child.terminate()
+    return carried
+
+
+def _wait(engine: Engine, last_keys: dict[str, int], children: Sequence[Child]) -> None:
+    end = time.monotonic() + LONGEST_SECONDS
+    while any(_wait_in(engine, name, key) for name, key in last_keys.items()):
+        for child in children:
+            if not child.running:
+                raise child.failure("ended by itself")
+            if time.monotonic() > end:
+                raise child.failure(f"left rows waiting for {LONGEST_SECONDS:.0f} s")
+        time.sleep(LOOK_SECONDS)
+
+
+def _wait_in(engine: Engine, name: str, last: int) -> bool:
+    """Whether any row waits. The last one is asked first: the index may be full of what was marked just now."""
+    with engine.connect() as connection:
+        its_flag = f"SELECT synced_to_bq FROM {name} WHERE {SOURCES[name].key} = {last}"  # noqa: S608  ours
+        if not connection.scalar(text(its_flag)):
+            return True
+        return bool(connection.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {name} WHERE synced_to_bq = 0)")))  # noqa: S608  ours
