@@ -4,8 +4,13 @@ PYTHON ?= python3
 JOBS ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PEERS := .venv-bench/installed
+# Makes a virtual environment in the folder $(1), also where Debian's python3-venv isn't installed.
+NEW_VENV = test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) > /dev/null 2>&1 \
+		|| { $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) -m pip --python $(1)/bin/python install -q pip; } \
+		|| { echo "no virtual environment could be made: install python3-venv (apt-get install python3-venv)"; exit 1; }
 
-.PHONY: help install mariadb chromium promtool demo test lint unit chaos simulation
+.PHONY: help install mariadb chromium promtool peers demo test lint unit chaos simulation bench
 
 help:
 	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
@@ -14,6 +19,7 @@ help:
 	@echo "make test                 lint, types and all tests"
 	@echo "make lint                 lint and types alone"
 	@echo "make unit                 the tests that need no server"
+	@echo "make bench                how fast and how gentle it is, beside dlt, in one table [OUT=file.json, SMALL=1 for a try]"
 	@echo "make simulation           random histories on simulated servers, and what is found without each fact [HISTORIES=20000 of each kind]"
 	@echo "make chaos                the tests that kill and freeze processes"
 	@echo "make chaos ROUNDS=500     so many random faults on living sites instead [SEED=1 plays the same again]"
@@ -23,9 +29,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard enqueuer/bq_sync_enqueuer/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "bq-sync needs Python 3.11 or newer: name one, as in make PYTHON=python3.12 install"; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv > /dev/null 2>&1 \
-		|| { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install -q pip; } \
-		|| { echo "no virtual environment could be made: install python3-venv (apt-get install python3-venv)"; exit 1; }
+	@$(call NEW_VENV,.venv)
 	$(BIN)/pip install --quiet --constraint constraints.txt ./enqueuer --editable '.[dev]'
 	@touch $@
 
@@ -34,6 +38,13 @@ mariadb:
 
 promtool: install
 	@sh sandbox/install_promtool.sh
+
+peers: $(PEERS)
+
+$(PEERS): bench/peers.txt bench/peers-constraints.txt
+	@$(call NEW_VENV,.venv-bench)
+	.venv-bench/bin/pip install --quiet --constraint bench/peers-constraints.txt --requirement bench/peers.txt
+	@touch $@
 
 chromium:
 	@sh sandbox/install_chromium.sh
@@ -62,3 +73,6 @@ endif
 simulation: install
 	SIMULATION_HISTORIES=$(or $(HISTORIES),20000) $(BIN)/pytest -n 2 -rP --timeout=0 \
 		tests/simulation/test_histories.py tests/simulation/test_facts.py
+
+bench: install mariadb peers
+	@$(BIN)/python -m bench.everything $(if $(OUT),--json $(OUT)) $(if $(SMALL),--small)

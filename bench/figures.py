@@ -6,8 +6,11 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Self
+
+HEAD = ("figure", "value", "unit", "goal", "reached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Goal:
         return value >= self.bound if self.direction == "at_least" else value <= self.bound
 
     def __str__(self) -> str:
-        return f"{'>=' if self.direction == 'at_least' else '<='} {_shown(self.bound)}"
+        return f"{'>=' if self.direction == 'at_least' else '<='} {self.bound:,g}"
 
 
 def at_least(bound: float) -> Goal:
@@ -96,8 +99,15 @@ class Report:
 
 def table(figures: Iterable[Figure]) -> str:
     """A line for each figure, in columns: name, value, unit, goal, whether it is reached and by how much."""
-    head = ("figure", "value", "unit", "goal", "reached")
-    return aligned([head, *((f.name, _shown(f.value), f.unit, str(f.goal or ""), f.verdict) for f in figures)])
+    return aligned([HEAD, *map(_cells, figures)])
+
+
+def table_of(reports: Sequence[Report]) -> str:
+    """One table of them all, each under its title and command."""
+    head, *lines = aligned([HEAD, *(_cells(figure) for report in reports for figure in report.figures)]).splitlines()
+    rest = iter(lines)
+    parts = ([f"{report.title}: {report.command}", *islice(rest, len(report.figures))] for report in reports)
+    return "\n".join([head, *chain.from_iterable(parts)])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -136,6 +146,10 @@ def deliver(report: Report, file: Path | None) -> None:
     print(report.table(), flush=True)
     if file is not None:
         file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+
+
+def _cells(figure: Figure) -> Sequence[str]:
+    return (figure.name, _shown(figure.value), figure.unit, str(figure.goal or ""), figure.verdict)
 
 
 def _shown(value: float) -> str:

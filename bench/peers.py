@@ -1,5 +1,6 @@
 """dlt, the peer that bq-sync is compared with: its job is smaller, since it marks nothing and survives no crash."""
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -18,6 +19,14 @@ BACKENDS = ("connectorx", "connectorx_stream", "pyarrow", "sqlalchemy")
 
 def is_there() -> bool:
     return PYTHON.exists()
+
+
+def version() -> str | None:
+    """dlt's; None where it isn't there."""
+    if not is_there():
+        return None
+    asked = "from importlib import metadata; print(metadata.version('dlt'))"
+    return subprocess.run([str(PYTHON), "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def load_by_each(measured: Site, rows: int) -> Mapping[str, Ran]:
