@@ -21,16 +21,23 @@ class RowReader:
 
     def __init__(self, layout: Layout, makers: Sequence[Make]) -> None:
         self._layout = layout
-        self._cells = tuple(zip(layout.shape, makers, strict=True))
+        self._makers = tuple(makers)
 
     def row(self, values: Sequence[object]) -> Row:
-        made: list[object] = []
         try:
-            for _name, make in self._cells:
-                made.append(make(values))
+            made = [make(values) for make in self._makers]
         except Unfit as unfit:
-            raise BadRow(self._cells[len(made)][0], str(unfit)) from None
+            raise BadRow(self._unfit_column(values), str(unfit)) from None
         return self._layout.row(made)
+
+    def _unfit_column(self, values: Sequence[object]) -> str:
+        """The first column that can't be made: found by making them again, since hardly any row has one."""
+        for name, make in zip(self._layout.shape, self._makers, strict=True):
+            try:
+                make(values)
+            except Unfit:
+                return name
+        raise AssertionError("every column can be made")
 
 
 @dataclass(frozen=True)
