@@ -1,10 +1,10 @@
 """Backlogs carried by workers, from the start of their processes to the last flag set, and what that took."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, text
+from sqlalchemy import ColumnClause, Engine, column, select, table
 
 from bench.backlog import SOURCES, TABLE, last_key
 from bench.processes import peak_mb, tree_cpu_seconds
@@ -17,10 +17,15 @@ LONGEST_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What workers did of a backlog; `peak_mb` is that of the largest."""
+    """What workers did of a backlog; `peak_mb` is that of the largest.
+
+    `tail_seconds`: how long the last rows alone waited, fewer than `batch_size` of a table; it is part of `seconds`.
+    Such a rest may have to wait for `interval_seconds`, or happen to come along with the batch before it.
+    """
 
     rows: int
     seconds: float
+    tail_seconds: float
     worker_cpu_seconds: float
     database_cpu_seconds: float
     emulator_cpu_seconds: float
@@ -50,13 +55,16 @@ def carry(
     last_keys = {name: last_key(measured.engine, name) for name in tables}
     began = time.monotonic()
     children = [measured.start("worker", *options) for options in workers]
+    _wait(measured.engine, {name: key - measured.settings.batch_size for name, key in last_keys.items()}, children)
+    tail_began = time.monotonic()
     _wait(measured.engine, last_keys, children)
-    took = time.monotonic() - began
+    ended = time.monotonic()
     of_servers = [tree_cpu_seconds(pid) - then for pid, then in zip(servers, before, strict=True)]
     of_workers = sum(tree_cpu_seconds(child.pid) for child in children)
     carried = Carried(
         rows=rows,
-        seconds=took,
+        seconds=ended - began,
+        tail_seconds=ended - tail_began,
         worker_cpu_seconds=of_workers,
         database_cpu_seconds=of_servers[0],
         emulator_cpu_seconds=of_servers[1],
@@ -67,7 +75,8 @@ def carry(
     return carried
 
 
-def _wait(engine: Engine, last_keys: dict[str, int], children: Sequence[Child]) -> None:
+def _wait(engine: Engine, last_keys: Mapping[str, int], children: Sequence[Child]) -> None:
+    """Until no row waits any more up to these keys."""
     end = time.monotonic() + LONGEST_SECONDS
     while any(_wait_in(engine, name, key) for name, key in last_keys.items()):
         for child in children:
@@ -80,8 +89,11 @@ def _wait(engine: Engine, last_keys: dict[str, int], children: Sequence[Child]) 
 
 def _wait_in(engine: Engine, name: str, last: int) -> bool:
     """Whether any row waits. The last one is asked first: the index may be full of what was marked just now."""
+    flag: ColumnClause[int] = column("synced_to_bq")
+    key: ColumnClause[int] = column(SOURCES[name].key)
+    source = table(name, flag, key)
     with engine.connect() as connection:
-        its_flag = f"SELECT synced_to_bq FROM {name} WHERE {SOURCES[name].key} = {last}"  # noqa: S608  ours
-        if not connection.scalar(text(its_flag)):
+        if not connection.scalar(select(flag).select_from(source).where(key == last)):
             return True
-        return bool(connection.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {name} WHERE synced_to_bq = 0)")))  # noqa: S608  ours
+        waiting = select(flag).select_from(source).where(flag == 0, key <= last)
+        return connection.scalar(waiting.limit(1)) is not None

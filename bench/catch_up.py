@@ -19,6 +19,7 @@ from bench.processes import Ran
 from bench.site import Site, site
 
 ROWS, SMALL_ROWS = 200_000, 20_000
+LONG_TAIL_SECONDS = 2.0
 
 
 def main() -> None:
@@ -54,6 +55,7 @@ def measure(directory: Path, rows: int, *, peer: bool) -> Report:
         ],
         notes=[
             f"{rows:,} rows of {row_bytes:,.0f} bytes; the worker has the shipped settings.",
+            *tail_note(whole),
             *([] if loads else ["dlt wasn't asked: `make peers` installs it."]),
         ],
         raw={
@@ -127,6 +129,16 @@ def against_peer(whole: Carried, loads: Mapping[str, Ran]) -> Sequence[Figure]:
         *figures,
         Figure("worker's rate to the fastest dlt's", fastest.seconds / whole.seconds, "", at_least(1)),
         Figure("worker's memory to that dlt's", whole.peak_mb / fastest.peak_mb, "", at_most(0.5)),
+    ]
+
+
+def tail_note(whole: Carried) -> Sequence[str]:
+    """A word where much of the time was waiting for the end of an interval."""
+    if whole.tail_seconds < LONG_TAIL_SECONDS:
+        return []
+    return [
+        f"For the last {whole.tail_seconds:.1f} s fewer rows than a batch has waited, for the end of interval_seconds:"
+        f" without them {whole.rows / (whole.seconds - whole.tail_seconds):,.0f} rows/s."
     ]
 
 
