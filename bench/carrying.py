@@ -93,7 +93,7 @@ def _wait_in(engine: Engine, name: str, last: int) -> bool:
     key: ColumnClause[int] = column(SOURCES[name].key)
     source = table(name, flag, key)
     with engine.connect() as connection:
-        if not connection.scalar(select(flag).select_from(source).where(key == last)):
+        if connection.scalar(select(flag).select_from(source).where(key == last)) == 0:
             return True
         waiting = select(flag).select_from(source).where(flag == 0, key <= last)
         return connection.scalar(waiting.limit(1)) is not None

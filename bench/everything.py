@@ -41,15 +41,16 @@ def main() -> None:
     )
     arguments = options.parse_args()
     reports, failed = [], []
-    with tempfile.TemporaryDirectory(prefix="bq-sync-bench-") as directory:
+    # Servers of a bench that had to be ended may still be ending when this is removed.
+    with tempfile.TemporaryDirectory(prefix="bq-sync-bench-", ignore_cleanup_errors=True) as directory:
         for found in each(Path(directory), arguments.only, small=arguments.small):
             match found:
-                case Report():
+                case Report(title):
                     reports.append(found)
-                    print(found.table(), end="\n\n", flush=True)
+                    print(f"{title}: done", flush=True)
                 case Failed(name, problem):
                     failed.append(found)
-                    print(f"{name} failed: {problem}", end="\n\n", flush=True)
+                    print(f"{name} failed: {problem}", flush=True)
     facts = machine.facts()
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(as_json(facts, reports, failed), indent=2) + "\n")
@@ -61,9 +62,11 @@ def each(directory: Path, names: Sequence[str], *, small: bool) -> Iterator[Repo
     """What the benches of these names find, one after the other."""
     for name in names:
         file = directory / f"{name}.json"
-        command: list[str | Path] = [sys.executable, "-m", f"bench.{name}", "--json", file]
+        command = [sys.executable, "-m", f"bench.{name}", "--json", str(file), *(["--small"] if small else [])]
+        # What a bench leaves behind that had to be ended goes with our own directory.
+        environment = {"TMPDIR": str(directory)}
         try:
-            run_well([*command, *(["--small"] if small else [])], directory / f"{name}.log", longest=BENCHES[name])
+            run_well(command, directory / f"{name}.log", environment, longest=BENCHES[name])
         except CommandFailed as error:
             yield Failed(name, str(error))
         else:
@@ -80,13 +83,14 @@ def as_json(facts: Mapping[str, object], reports: Sequence[Report], failed: Sequ
 
 
 def summary(facts: Mapping[str, object], reports: Sequence[Report], failed: Sequence[Failed]) -> str:
-    """One table of all, what it was taken on, and how many goals were reached."""
+    """One table of all and their notes; what it was taken on, and how many goals were reached."""
     goals = [figure.reached for report in reports for figure in report.figures if figure.goal is not None]
     lines = [
         ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None),
-        *([table_of(reports)] if reports else []),
+        table_of(reports),
+        *(f"{report.title}: {note}" for report in reports for note in report.notes),
         f"{sum(map(bool, goals))} of {len(goals)} goals reached",
-        *(f"{found.name} FAILED: {found.problem.splitlines()[0]}" for found in failed),
+        *(f"{found.name} FAILED: {found.problem.strip().splitlines()[-1]}" for found in failed),
     ]
     return "\n".join(lines)
 

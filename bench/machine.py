@@ -18,7 +18,6 @@ def facts() -> Mapping[str, str | int | None]:
         "cores": len(os.sched_getaffinity(0)),
         "processor": processor(Path("/proc/cpuinfo").read_text()) or platform.machine(),
         "memory_mb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6),
-        "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "mariadb": _version_of([find_program("mariadbd"), "--version"]),
         "emulator": metadata.version("bqemulator"),

@@ -8,12 +8,12 @@ from bench.figures import Figure, Report, at_least, at_most
 from bench.machine import processor
 
 FAST = Report("Fast", "python -m bench.fast", [Figure("rate", 200, "rows/s", at_least(100)), Figure("peak", 3, "MB")])
-GENTLE = Report("Gentle", "python -m bench.gentle", [Figure("longest wait", 60, "ms", at_most(50))])
+GENTLE = Report("Gentle", "python -m bench.gentle", [Figure("longest wait", 60, "ms", at_most(50))], ["A note."])
 FACTS = {"cores": 2, "python": "3.11.7", "dlt": None}
 
 
 def test_the_end_is_one_table_with_what_it_was_taken_on_and_what_failed() -> None:
-    said = summary(FACTS, [FAST, GENTLE], [Failed("wire", "it ended with 1:\nTraceback ...")])
+    said = summary(FACTS, [FAST, GENTLE], [Failed("wire", "it ended with 1:\nTraceback ...\nOSError: no space")])
     assert said.splitlines() == [
         "cores 2, python 3.11.7",
         "figure        value  unit    goal    reached",
@@ -22,8 +22,9 @@ def test_the_end_is_one_table_with_what_it_was_taken_on_and_what_failed() -> Non
         "peak              3  MB",
         "Gentle: python -m bench.gentle",
         "longest wait   60.0  ms      <= 50   NO, by 20 %",
+        "Gentle: A note.",
         "1 of 2 goals reached",
-        "wire FAILED: it ended with 1:",
+        "wire FAILED: OSError: no space",
     ]
 
 
