@@ -34,11 +34,21 @@ class Site:
     environment: Mapping[str, str]
     _parts: ExitStack = field(default_factory=ExitStack)
 
-    def start(self, command: str, *options: str) -> Child:
-        """`bq-sync worker`, or another, with these options, until the site closes."""
+    @property
+    def url(self) -> str:
+        """For programs that know nothing of bq-sync."""
+        return self.database.url(DATABASE)
+
+    def child(self, command: str, *options: str) -> Child:
+        """`bq-sync worker`, or another, with these options, to be started; it ends with the site."""
         log = self.directory / f"{'-'.join((command, *options))}.log"
         child = Child(command, [PROGRAM, command, *options], log, environment=self.environment)
         self._parts.callback(child.terminate)
+        return child
+
+    def start(self, command: str, *options: str) -> Child:
+        """The same, started."""
+        child = self.child(command, *options)
         child.start()
         return child
 
@@ -49,7 +59,14 @@ class Site:
 @contextmanager
 def site(directory: Path, **settings: object) -> Iterator[Site]:
     """A migrated site without rows, with the shipped configuration; `settings` change it, by their names."""
-    with MariaDB(directory / "mariadb") as database, Emulator(directory / "emulator") as emulator, ExitStack() as parts:
+    with MariaDB(directory / "mariadb") as database, site_on(database, directory, **settings) as made:
+        yield made
+
+
+@contextmanager
+def site_on(database: MariaDB, directory: Path, **settings: object) -> Iterator[Site]:
+    """The same, on a server that runs already, with whatever options."""
+    with Emulator(directory / "emulator") as emulator, ExitStack() as parts:
         database.create_database(DATABASE)
         chosen = {
             "enabled": True,
