@@ -23,6 +23,7 @@ from bench.backlog import TABLE, detection
 from sandbox.child import Child
 
 STATEMENTS = 500  # different rows; then they come again
+MADE_GOOD_SECONDS = 1.0  # of a stall; what is longer leaves a gap
 PATIENCE_SECONDS = 60.0  # beyond the time that it was given
 
 
@@ -44,7 +45,8 @@ class Order:
     """What a producer does.
 
     Attributes:
-        rate: transactions a second; None: as many as it can, one after another.
+        rate: transactions a second on average, at random times: regular ones would always meet bq-sync's own beat at
+            the same place. None: as many as it can, one after another.
         seconds: how long what it does is written down, after `warm_up` seconds in which it isn't.
         history: the rows are born with a flag that nobody waits for, so that bq-sync leaves them alone.
         enqueued: each row gets an item in the queue, in its transaction.
@@ -122,13 +124,14 @@ def produce(connection: "pymysql.Connection[Any]", order: Order) -> Sequence[Com
     """As ordered; the commits after the warm-up."""
     act = _toucher(connection, order.touch) if order.touch else _inserter(connection, order)
     kept: list[Commit] = []
+    random = Random(4)
     began = due = time.monotonic()
     while (now := time.monotonic()) < began + order.warm_up + order.seconds:
         commit = act()
         if now >= began + order.warm_up:
             kept.append(commit)
         if order.rate:
-            due = max(due + 1 / order.rate, time.monotonic() - 1.0)  # a stall of a second is made good, no longer one
+            due = max(due + random.expovariate(order.rate), time.monotonic() - MADE_GOOD_SECONDS)
             time.sleep(max(0.0, due - time.monotonic()))
     return kept
 
