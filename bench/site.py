@@ -17,6 +17,7 @@ from sandbox.child import Child, free_port
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from sandbox.progress import Progress
+from sandbox.proxy import Proxy
 
 PROGRAM = Path(sys.executable).parent / "bq-sync"
 DATABASE = "is22"
@@ -51,6 +52,14 @@ class Site:
         child = self.child(command, *options)
         child.start()
         return child
+
+    def reach_bigquery_through(self, rest: Proxy, write: Proxy) -> None:
+        """By these two lines, all that is started from here on: one for queries and one for appends."""
+        self.environment = {
+            **self.environment,
+            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{rest.port}",
+            "BQ_SYNC_STORAGE_ENDPOINT": f"127.0.0.1:{write.port}",
+        }
 
     def progress(self) -> Progress:
         return Progress(self.engine, self._parts.enter_context(self.emulator.client()), self.settings)

@@ -122,11 +122,7 @@ def _site(rows: int = ROWS, **settings: object) -> Iterator[tuple[Site, Proxy, P
         Proxy("127.0.0.1", measured.emulator.rest_port) as rest,
         Proxy("127.0.0.1", measured.emulator.grpc_port) as write,
     ):
-        measured.environment = {
-            **measured.environment,
-            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{rest.port}",
-            "BQ_SYNC_STORAGE_ENDPOINT": f"127.0.0.1:{write.port}",
-        }
+        measured.reach_bigquery_through(rest, write)
         Camera(measured.engine).insert_mixed(rows)
         yield measured, rest, write
 
