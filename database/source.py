@@ -212,8 +212,10 @@ class SqlSource:
         return {row[0]: row[1] for some in chunks(list(keys)) for row in self._read(query.where(queue.c.id.in_(some)))}
 
     def inserts_of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Item]]:
-        by_record = {str(key): key for key in keys}
         items: dict[Key, list[Item]] = {}
+        if not self._has_items():
+            return items
+        by_record = {str(key): key for key in keys}
         for some in chunks(list(by_record)):
             query = select(queue.c.id, queue.c.record_id, queue.c.sync_status, _SENT, queue.c.resend).where(
                 queue.c.table_name == self._table_name,
@@ -226,6 +228,11 @@ class SqlSource:
                     item = Item(id_, "INSERT", ItemStatus(status), sent=bool(sent), resend=bool(resend))
                     items.setdefault(key, []).append(item)
         return items
+
+    def _has_items(self) -> bool:
+        """Whether any item is the table's: where rows are found by their flag alone, keys needn't be asked for."""
+        query = select(literal_column("1")).select_from(queue).where(queue.c.table_name == self._table_name)
+        return bool(self._read(query.limit(1)))
 
     def open_batches(self) -> Collection[int]:
         query = select(batch.c.id).where(batch.c.table_name == self._table_name, batch.c.state.in_(OPEN))

@@ -457,6 +457,7 @@ def test_an_index_serves_every_read(crowded: SqlWorld) -> None:
         ("logs", "synced_to_bq"),
         ("bq_sync_queue", "bq_sync_queue_table_status"),
         ("bq_sync_queue", "bq_sync_queue_table_status"),
+        ("bq_sync_queue", "bq_sync_queue_table_status"),  # whether the table has items at all
         ("bq_sync_queue", "bq_sync_queue_table_record"),
         ("bq_sync_queue", "bq_sync_queue_table_record"),
         ("logs", "PRIMARY"),
