@@ -78,6 +78,10 @@ class Producer:
         self._child = Child("the producer", command, log)
         self._child.start()
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
     def commits(self) -> Sequence[Commit]:
         """Wait until it ends.
 
@@ -89,10 +93,6 @@ class Producer:
             self._child.terminate()
             raise self._child.failure("failed" if code else "didn't end in time")
         return [Commit(*each) for each in json.loads(self._child.log_tail(1))]
-
-    def stop(self) -> None:
-        """End it where it hasn't ended; what it did isn't told then."""
-        self._child.terminate()
 
 
 def main() -> None:
