@@ -8,6 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from database.converters import CONVERTERS
 from database.failures import say_where
+from database.tls import share_context
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 8  # longer than any lock wait below, so that the server's own error comes first
@@ -87,6 +88,7 @@ def _create(
     connect_args = _connect_args(session_seconds, lock_wait_seconds)
     engine = create_engine(url, connect_args=connect_args, hide_parameters=True, **options)
     say_where(engine)
+    share_context(engine)
     return engine
 
 
