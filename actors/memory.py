@@ -1,20 +1,36 @@
 """Less memory for many threads: on a small box it is scarcer than the time that they wait for one another."""
 
 import ctypes
+import os
+import threading
+import time
 
-import pyarrow as pa
+# glibc's mallopt(3)
+_M_TRIM_THRESHOLD = -1
+_M_ARENA_MAX = -8
 
-_M_ARENA_MAX = -8  # glibc's mallopt(3)
 ARENAS = 2
+TRIM_BYTES = 1_000_000
+TRIM_SECONDS = 60.0
 
 
 def save_memory() -> None:
-    """Let all threads share two heaps, and Arrow use them too; each would keep its own otherwise, mostly empty.
+    """Let all threads share two heaps, and Arrow use them too, and give back what a backlog has taken once it is sent.
 
-    Saves about 25 MB in a worker with three tables (bench/footprint.py). To be called before threads are started;
-    without effect where the C library isn't glibc.
+    To be called before other threads are started, and before Arrow is imported, which chooses its allocator then.
+    Without effect where the C library isn't glibc.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, ARENAS)
-    pa.set_memory_pool(pa.system_memory_pool())
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        return
+    libc.mallopt(_M_ARENA_MAX, ARENAS)
+    libc.mallopt(_M_TRIM_THRESHOLD, TRIM_BYTES)  # said once, it doesn't grow with what is freed
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    threading.Thread(target=_trim, args=(libc,), name="memory", daemon=True).start()
+
+
+def _trim(libc: ctypes.CDLL) -> None:
+    """Of each heap only the end is given back by itself."""
+    while True:
+        time.sleep(TRIM_SECONDS)
+        libc.malloc_trim(0)

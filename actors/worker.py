@@ -14,7 +14,6 @@ from actors.command_reader import CommandReader
 from actors.garbage import collect_rarely
 from actors.housekeeping import open_housekeeping, schedule_of
 from actors.measures import Instruments, Measures
-from actors.memory import save_memory
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.owned import TableBlockedError
 from actors.parts import Clock, Link, Scheduler
@@ -233,7 +232,6 @@ def run_worker(
         ending.wait()
         stopping()
         return 0
-    save_memory()
     collect_rarely()
     url = settings.require_database_url()
     worker = Worker(settings, url, tables, lookup_first, ending.fail, opener, instruments, site_known)

@@ -10,6 +10,7 @@ import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from actors.memory import save_memory
 from cli.asking import known, load_settings, some_tables
 from cli.endings import Failed, WrongSettings
 from config.settings import Settings, SettingsError
@@ -163,6 +164,7 @@ def test_alert() -> None:
 @click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")
 def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
     """Carry rows, until stopped."""
+    save_memory()
     from actors.worker import run_worker
     from cli.starting import announce, site_known
     from metrics.box import open_box
@@ -178,6 +180,7 @@ def worker(tables: tuple[str, ...], lookup_first: bool) -> None:
 @main.command()
 def api() -> None:
     """Serve the REST API, until stopped."""
+    save_memory()
     from api.serve import run_api
     from cli.starting import announce, look_for_site
     from metrics.box import open_box
@@ -192,6 +195,7 @@ def api() -> None:
 @click.option("--lookup-first", is_flag=True, help="Look rows up before sending them: say it once after a restore.")
 def run(lookup_first: bool) -> None:
     """Worker and API in one process, for small boxes."""
+    save_memory()
     from cli.run import run_both
 
     end_at_once(run_both(load_settings(), lookup_first))
