@@ -109,6 +109,11 @@ class Poller(PipelineActor):
     def _in_pass(self) -> bool:
         return self._after_item is not None or self._keys_left
 
+    @property
+    def _begins(self) -> bool:
+        """Nothing of the pass has been read."""
+        return self._after_item == 0 and self._after_key is None and self._keys_left
+
     def _begin_pass(self) -> None:
         if self._in_pass or self._looking_up_is_done:
             return
@@ -148,6 +153,8 @@ class Poller(PipelineActor):
     def _read(self) -> None:
         """Read one page of items and one of rows, and go on as long as there is room."""
         try:
+            if self._begins and self._room.is_empty and not self._source.anything_waits():
+                self._after_item, self._keys_left = None, False
             self._read_items()
             self._read_keys()
             strays = self._find_strays()

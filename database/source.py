@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     collate,
     column,
+    exists,
     func,
     literal_column,
     or_,
@@ -155,6 +156,14 @@ class SqlSource:
             self._age_place = 2 + [column.name for column in self._read_columns].index(columns.age.name)
         self._key_of = key_of
         self._types: tuple[object, ...] | None = None  # of the columns that `rows` reads, by the driver's numbers
+
+    def anything_waits(self) -> bool:
+        pending = queue.c.table_name == self._table_name, queue.c.sync_status == ItemStatus.PENDING
+        places = [exists().where(*pending)]
+        waiting = self._columns.waiting()
+        if waiting is not None:
+            places.append(exists().select_from(self._columns.table).where(waiting))
+        return bool(self._read(select(or_(*places)))[0][0])
 
     def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
         waiting = self._columns.waiting()

@@ -43,6 +43,10 @@ class SourceChangedError(Exception):
 class Source(Protocol):
     """One table's rows and items. Every method may raise SourceError, and `rows` SourceChangedError."""
 
+    def anything_waits(self) -> bool:
+        """Whether there is a pending item, or a row that `waiting_keys` would tell of: one question in a quiet time."""
+        ...
+
     def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
         """Keys of rows whose flag is FALSE and that aren't settling, in the key's own order, behind `after`."""
         ...

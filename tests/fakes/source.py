@@ -24,20 +24,28 @@ class MemorySource:
         self._read_key = key_of(SOURCE.columns["id"])
         self.failures: deque[bool] = deque()
 
+    def anything_waits(self) -> bool:
+        self._answer()
+        return bool(self._pending(0) or self._unsynced())
+
     def waiting_keys(self, after: Key | None, limit: int) -> Sequence[Key]:
         self._answer()
-        if not self._db.has_flag:
-            return []
-        unsynced = set(self._db.values) - self._db.flags - self._db.history - self._db.settling
-        return sorted(key for key in unsynced if after is None or key > after)[:limit]  # type: ignore[operator]  # keys of one table are of one type
+        return sorted(key for key in self._unsynced() if after is None or key > after)[:limit]  # type: ignore[operator]  # keys of one table are of one type
 
     def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
         self._answer()
-        pending = [item for item in self._db.items.values() if item.status is ItemStatus.PENDING and item.id > after]
         return [
             QueuedItem(self._item(item), item.record_id, item.payload, datetime.fromtimestamp(item.created_at, UTC))
-            for item in sorted(pending, key=lambda item: item.id)[:limit]
+            for item in sorted(self._pending(after), key=lambda item: item.id)[:limit]
         ]
+
+    def _unsynced(self) -> set[Key]:
+        if not self._db.has_flag:
+            return set()
+        return set(self._db.values) - self._db.flags - self._db.history - self._db.settling
+
+    def _pending(self, after: int) -> list[StoredItem]:
+        return [item for item in self._db.items.values() if item.status is ItemStatus.PENDING and item.id > after]
 
     def resolve(self, items: Sequence[QueuedItem]) -> Mapping[int, Key]:
         self._answer()

@@ -55,6 +55,21 @@ def test_waiting_keys_are_those_whose_flag_is_false_in_their_order(world: World)
     assert world.source.waiting_keys(100, 3) == []
 
 
+def test_anything_waits_while_a_row_does(world: World) -> None:
+    world.add_rows(1, flag=True)
+    world.add_rows(2, flag=None)
+    assert not world.source.anything_waits()
+    world.add_rows(3)
+    assert world.source.anything_waits()
+
+
+def test_anything_waits_while_an_item_does(world: World) -> None:
+    world.add_item(7, status=ItemStatus.FAILED)
+    assert not world.source.anything_waits()
+    world.add_item(8)
+    assert world.source.anything_waits()
+
+
 def test_pending_items_come_in_the_order_of_their_ids(world: World) -> None:
     first = world.add_item("007", payload='{"a": 1}', age_seconds=30)
     world.add_item(8, status=SYNCING)
@@ -269,6 +284,7 @@ def test_a_table_without_flag_has_no_waiting_rows_and_nothing_to_mark(engine: En
         with engine.begin() as connection:
             connection.exec_driver_sql("INSERT INTO logs VALUES (1, 'some')")
         assert world.source.waiting_keys(None, 10) == []
+        assert not world.source.anything_waits()
         assert world.source.rows([1])[1].state is RowState.UNFLAGGED
         with world.ledger.transaction(world.lease) as tx:
             tx.set_flags([1])
@@ -381,6 +397,7 @@ def test_names_may_be_anything(engine: Engine) -> None:
             connection.execute(
                 text("INSERT INTO `odd ``table``%s` (`the ``key``%`, `select`) VALUES (1, 'a'), (2, 'b')")
             )
+        assert world.source.anything_waits()
         assert world.source.waiting_keys(None, 10) == [1, 2]
         assert tuple(world.source.rows([2])[2].values) == (2, "b")
         with world.ledger.transaction(world.lease) as tx:
@@ -444,6 +461,7 @@ class Recorder:
 def test_an_index_serves_every_read(crowded: SqlWorld) -> None:
     items: list[QueuedItem] = list(crowded.source.pending_items(0, 100))
     with Recorder(crowded) as recorded:
+        crowded.source.anything_waits()
         crowded.source.waiting_keys(None, 1000)
         crowded.source.waiting_keys(19_950, 1000)
         crowded.source.pending_items(0, 1000)
@@ -453,6 +471,8 @@ def test_an_index_serves_every_read(crowded: SqlWorld) -> None:
         crowded.source.rows(range(19_000, 20_000))
         crowded.source.open_batches()
     assert plans(crowded, recorded.statements) == [
+        ("logs", "synced_to_bq"),  # of anything_waits
+        ("bq_sync_queue", "bq_sync_queue_table_status"),
         ("logs", "synced_to_bq"),
         ("logs", "synced_to_bq"),
         ("bq_sync_queue", "bq_sync_queue_table_status"),

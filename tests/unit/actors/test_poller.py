@@ -199,7 +199,7 @@ def test_a_page_whose_second_half_fails_is_read_on_from_there() -> None:
     world = World()
     world.db.add_rows(1, 2)
     world.db.add_item(1)
-    world.source.failures.extend([False] * 4 + [True])  # the items are read, the rows' read fails
+    world.source.failures.extend([False] * 5 + [True])  # the items are read, the rows' read fails
     world.tick()
     assert world.found() == [1]
     world.advance(5)
