@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bench.wire import Bytes, Case, Rest, as_json, report
+from bench.wire import Bytes, Case, Rest, as_json, report, split
 
 SENT = Bytes(rest_sent=100, rest_received=10, grpc_sent=900, grpc_received=40, database_sent=5, database_received=6)
 NOTHING = Bytes(0, 0, 0, 0, 0, 0)
@@ -22,8 +22,8 @@ def test_bytes_are_counted_from_a_moment_on() -> None:
 
 def test_compressed_lines_are_compared_with_compressed_json_and_silence_with_nothing() -> None:
     cases = [
-        Case("a, none, trickling", "none", 10, SENT, json=2_000, json_compressed=500),
-        Case("a, gzip, catching up", "gzip", 10, SENT, json=2_000, json_compressed=800),
+        Case("a, none, trickling", "none", 10, 1, SENT, json=2_000, json_compressed=500),
+        Case("a, gzip, catching up", "gzip", 10, 1, SENT, json=2_000, json_compressed=800),
     ]
     figures = {
         figure.name: (figure.value, figure.reached) for figure in report(cases, [Rest("a", SENT, NOTHING)]).figures
@@ -32,3 +32,7 @@ def test_compressed_lines_are_compared_with_compressed_json_and_silence_with_not
     assert figures["a, none, trickling: sent to its own JSON"] == (0.5, None)
     assert figures["a, gzip, catching up: sent to its own JSON, compressed"] == (1.25, False)
     assert figures["a: sent and received at rest"] == (0, True)
+
+
+def test_rows_are_those_of_the_batches_that_they_were_sent_in() -> None:
+    assert [*split([b"a", b"b", b"c"], [2, 1])] == [[b"a", b"b"], [b"c"]]
