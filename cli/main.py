@@ -10,9 +10,9 @@ import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors.memory import save_memory
 from cli.asking import known, load_settings, some_tables
 from cli.endings import Failed, WrongSettings
+from cli.memory import save_memory
 from config.settings import Settings, SettingsError
 from database.failures import explain
 from operations.ending import end_at_once

@@ -240,8 +240,7 @@ class SqlSource:
 
     def _has_items(self) -> bool:
         """Whether any item is the table's: where rows are found by their flag alone, keys needn't be asked for."""
-        query = select(literal_column("1")).select_from(queue).where(queue.c.table_name == self._table_name)
-        return bool(self._read(query.limit(1)))
+        return bool(self._read(select(exists().where(queue.c.table_name == self._table_name)))[0][0])
 
     def open_batches(self) -> Collection[int]:
         query = select(batch.c.id).where(batch.c.table_name == self._table_name, batch.c.state.in_(OPEN))
