@@ -1,5 +1,6 @@
 """The API on a socket."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from operations.health import DISABLED
 # A stop takes this long at most: requests under way get the first, what hangs even then is left behind by the second.
 GRACE_SECONDS = 2
 STOP_SECONDS = 3
+TICK_SECONDS = 0.5  # until it is noticed that it is to stop
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,7 @@ class ApiServer:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _CalmServer(config)
         self._thread: threading.Thread | None = None
 
     @property
@@ -72,6 +74,14 @@ class ApiServer:
             self._server.run(sockets=[self._socket])
         finally:
             ended()
+
+
+class _CalmServer(uvicorn.Server):
+    """Looks for the end, and what time to put on answers, not ten times a second."""
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await asyncio.sleep(TICK_SECONDS)
 
 
 def make_server(settings: Settings, box: Box | None = None) -> ApiServer:
