@@ -14,9 +14,10 @@ from config.settings import Settings
 from database.engine import connect_unpooled
 from database.failures import place_of
 from database.site import kept_site_id
+from delivery.backoff import Backoff
 from operations.version import program_version
 
-SITE_SECONDS = 60.0  # between two looks for the site's id
+SITE_SECONDS = 60.0  # between two looks for the site's id, once the first were in vain
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ def look_for_site(settings: Settings) -> None:
 
 def _look_for_site(database_url: str) -> None:
     engine = connect_unpooled(database_url)
+    backoff = Backoff(longest=SITE_SECONDS)
     while True:
         try:
             if site := kept_site_id(engine):
@@ -58,7 +60,7 @@ def _look_for_site(database_url: str) -> None:
                 return
         except SQLAlchemyError:
             pass  # others say so
-        time.sleep(SITE_SECONDS)
+        time.sleep(backoff.next())
 
 
 def _database(settings: Settings) -> str | None:
