@@ -12,8 +12,9 @@ LINK = "/api/bq-sync/commands/5f00"
 
 @pytest.fixture
 def shown(page: Page, fake: FakeApi, url: str) -> Page:
-    """A page with failed rows."""
+    """A page with failed rows, once it has read them: a test may then change what will be answered."""
     show(page, fake, url, states.unhealthy())
+    expect(page.locator("#failed-rows tr")).to_have_count(3)
     return page
 
 
@@ -161,7 +162,6 @@ def test_more_failed_rows(page: Page, fake: FakeApi, url: str) -> None:
 
 
 def test_failed_rows_are_read_again_only_when_their_number_changes(shown: Page, fake: FakeApi) -> None:
-    expect(shown.locator("#failed-rows tr")).to_have_count(3)
     for _ in range(3):
         let_it_look(shown, fake)
     assert fake.seen.count("/failed") == 1

@@ -83,7 +83,7 @@ def test_an_answer_that_nobody_foresaw_is_no_answer(page: Page, fake: FakeApi, u
     page.goto(url)
     expect(page.locator("#level")).to_have_text("Healthy")
     fake.answers["GET /status"] = {"something": "else"}
-    let_it_look(page, fake)
+    let_time_pass(page, lambda: complaints != [])  # and not only until a slow answer was given up
     expect(page.locator("#level")).to_have_text("Not known")
     fake.now(states.healthy())
     let_it_look(page, fake)
