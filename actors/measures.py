@@ -81,7 +81,9 @@ class Instruments:
         of_table: makes the measures of a table; called once for each.
         observe_engine: is given every engine of the worker, and what it is for (`write`, `read`, `locks`), before
             anything is asked of it.
+        rested: is told how many seconds an actor waits to leave the database to others.
     """
 
     of_table: Callable[[str], Measures] = lambda _: NotMeasured()
     observe_engine: Callable[[Engine, str], None] = lambda *_: None
+    rested: Callable[[float], None] = lambda _: None

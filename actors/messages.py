@@ -25,8 +25,8 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOn:
-    """The Poller's own: there is more to read."""
+class GoOn:
+    """An actor's own: there is more to do, now that others had their turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Clock(Protocol):
         ...
 
     def time(self) -> float:
-        """Unix time, by a clock that somebody may set: nothing but a measure may rest on it."""
+        """Unix time, by a clock that somebody may set: nothing but a measure or a pace may rest on it."""
         ...
 
 

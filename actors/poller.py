@@ -7,9 +7,9 @@ import structlog
 
 from actors.messages import (
     Flush,
+    GoOn,
     LookupPassDone,
     LookupsChanged,
-    ReadOn,
     RecoveryNeeded,
     RetryDue,
     RetryNow,
@@ -27,6 +27,7 @@ from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
 from delivery.source import Source, SourceChangedError, SourceError
+from delivery.throttle import Throttle
 
 STRAYS_SECONDS = 60.0  # how often the ledger is asked for batches that aren't ours, while nothing is in flight
 
@@ -59,10 +60,12 @@ class Poller(PipelineActor):
         lookups_settle_seconds: float = 0.0,
         has_flag: bool = True,
         backoff: Backoff | None = None,
+        throttle: Throttle | None = None,
         *,
         table: str,
     ) -> None:
         super().__init__(upstream, table)
+        self._throttle = throttle or Throttle.none()
         self._batcher = batcher
         self._marker = marker
         self._source = source
@@ -91,7 +94,7 @@ class Poller(PipelineActor):
             case Tick():
                 self._scheduler.after(self._poll_seconds, self.actor_ref, Tick())
                 self._begin_pass()
-            case ReadOn() if self._in_pass:
+            case GoOn() if self._in_pass:
                 self._read()
             case RowsSettled(rows):
                 self._settled(rows)
@@ -148,16 +151,17 @@ class Poller(PipelineActor):
         self._end_lookups()
         if self._waits_for_room:
             self._waits_for_room = False
-            self._read()
+            self._go_on()
 
     def _read(self) -> None:
         """Read one page of items and one of rows, and go on as long as there is room."""
         try:
-            if self._begins and self._room.is_empty and not self._source.anything_waits():
-                self._after_item, self._keys_left = None, False
-            self._read_items()
-            self._read_keys()
-            strays = self._find_strays()
+            with self._throttle.work():
+                if self._begins and self._room.is_empty and not self._source.anything_waits():
+                    self._after_item, self._keys_left = None, False
+                self._read_items()
+                self._read_keys()
+                strays = self._find_strays()
         except SourceError as error:
             self._retries.wait("could not read what waits", str(error), self._backoff, self._read)
             return
@@ -171,19 +175,30 @@ class Poller(PipelineActor):
         elif not self._in_pass:
             self._end_pass()
         elif self._room.page():
-            self.actor_ref.tell(ReadOn())
+            self._go_on()
         else:
             self._waits_for_room = True
 
+    def _go_on(self) -> None:
+        """Read the next page, when others have had their turn."""
+        rest = self._throttle.rest()
+        if rest:
+            self._scheduler.after(rest, self.actor_ref, GoOn())
+        else:
+            self.actor_ref.tell(GoOn())
+
+    def _page(self) -> int:
+        return self._room.page(gentle=self._throttle.gentle)
+
     def _read_items(self) -> None:
-        if self._after_item is not None and (limit := self._room.page()):
+        if self._after_item is not None and (limit := self._page()):
             page = find_items(self._source, self._after_item, limit, self._room, self._lookups, has_flag=self._has_flag)
             self._after_item = cast("int | None", page.last)
             self._pass_counts = self._pass_counts and all(item > self._lookups.items_to for item in page.waits)
             self._hand_on(page)
 
     def _read_keys(self) -> None:
-        if self._keys_left and (limit := self._room.page()):
+        if self._keys_left and (limit := self._page()):
             page = find_rows(self._source, self._after_key, limit, self._room, self._lookups)
             self._after_key, self._keys_left = page.last, page.last is not None
             self._hand_on(page)
@@ -201,6 +216,9 @@ class Poller(PipelineActor):
 
     def _hand_on(self, page: Page) -> None:
         self._room.add(page.found)
+        since = next((row.since for row in page.found if row.since is not None), None)
+        if since is not None:
+            self._throttle.found(self._clock.time() - since.timestamp())
         if page.found:
             self._batcher.tell(RowsFound(page.found))
         alike: dict[tuple[Outcome, str | None], list[RowRef]] = {}

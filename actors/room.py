@@ -8,6 +8,7 @@ from delivery.rows import Key
 from delivery.settle import RowRef
 
 PAGE_ROWS = 1000
+GENTLE_PAGE_ROWS = 200  # while others use the database too
 FIRST_GUESS = 1_000_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
 ROW_BYTES = 200  # what a row costs in memory beyond its values
 
@@ -52,13 +53,14 @@ class Room:
     def has_item(self, item: int) -> bool:
         return item in self._items
 
-    def page(self) -> int:
+    def page(self, *, gentle: bool = False) -> int:
         """How many rows may be read next; 0: none."""
         rows = self._most_rows - max(len(self._keys), len(self._items))
         nbytes = self._most_bytes - self._nbytes
         if rows <= 0 or nbytes <= 0:
             return 0
-        return max(1, min(rows, PAGE_ROWS, int(nbytes / self._row_bytes)))
+        most = GENTLE_PAGE_ROWS if gentle else PAGE_ROWS
+        return max(1, min(rows, most, int(nbytes / self._row_bytes)))
 
     def add(self, found: Iterable[Found]) -> None:
         """Take in rows that are to be sent."""

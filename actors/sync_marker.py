@@ -13,6 +13,7 @@ from actors.messages import (
     Drained,
     Flush,
     Flushed,
+    GoOn,
     LeaseGone,
     RecoveryNeeded,
     RetryDue,
@@ -23,11 +24,12 @@ from actors.messages import (
 from actors.parts import PipelineActor, Recipient, Scheduler
 from actors.retries import Retries
 from delivery.backoff import Backoff
-from delivery.complete import Step, steps
+from delivery.complete import CHUNK, GENTLE_CHUNK, Step, steps
 from delivery.errors import LeaseLost, LedgerError
 from delivery.lease import Lease
 from delivery.ledger import Ledger
 from delivery.settle import settle
+from delivery.throttle import Throttle
 
 Work = BatchAppended | RowsDecided | Flush | Drain
 
@@ -46,16 +48,20 @@ class SyncMarker(PipelineActor):
         scheduler: Scheduler,
         backoff: Backoff | None = None,
         measures: Measures | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         super().__init__(upstream, lease.table)
         self._ledger = ledger
         self._lease = lease
         self._backoff = backoff or Backoff.for_database()
         self._measures = measures or NotMeasured()
+        self._throttle = throttle or Throttle.none()
         self._work: deque[Work] = deque()
-        self._steps: Iterator[Step] | None = None  # of the first piece of work
+        self._steps: deque[Step] = deque()  # that are left of the first piece of work, once it is begun
         self._log = structlog.get_logger(__name__).bind(table=lease.table)
         self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler, self._log)
+        self._scheduler = scheduler
+        self._rests = False  # a GoOn is on its way
         self._ended = False
 
     def on_receive(self, message: object) -> None:
@@ -66,27 +72,37 @@ class SyncMarker(PipelineActor):
                     self._go_on()
                 elif isinstance(message, Drain):
                     self._retries.receive(RetryNow())  # what can't be done now isn't waited for
+            case GoOn():
+                self._rests = False
+                if not self._retries.pending:
+                    self._go_on()
             case RetryDue() | RetryNow():
                 self._retries.receive(message)
 
     def _go_on(self) -> None:
         while self._work and not self._ended:
-            if self._steps is None:
-                self._steps = self._steps_of(self._work[0])
-            for step in self._steps:
-                if not self._commit(step):
+            if not self._steps:
+                self._steps.extend(self._steps_of(self._work[0]))
+            while self._steps:
+                if self._rest() or not self._commit(self._steps[0]):
                     return
-            self._steps = None
+                self._steps.popleft()
             self._finish(self._work.popleft())
 
-    def _again(self, step: Step) -> None:
-        if self._commit(step):
-            self._go_on()
+    def _rest(self) -> bool:
+        """Whether others have their turn first. While somebody waits for the end they haven't."""
+        if Drain() in self._work:
+            return False
+        if not self._rests and (rest := self._throttle.rest()):
+            self._rests = True
+            self._scheduler.after(rest, self.actor_ref, GoOn())
+        return self._rests
 
     def _steps_of(self, work: Work) -> Iterator[Step]:
         match work:
             case BatchAppended(batch_id, rows):
-                return steps(batch_id, tuple(row.key for row in rows if row.key is not None))
+                chunk = GENTLE_CHUNK if self._throttle.gentle else CHUNK
+                return steps(batch_id, tuple(row.key for row in rows if row.key is not None), chunk)
             case RowsDecided(rows, outcome, reason):
                 return iter([lambda tx: settle(tx, rows, outcome, reason)])
             case _:
@@ -94,14 +110,14 @@ class SyncMarker(PipelineActor):
 
     def _commit(self, step: Step) -> bool:
         try:
-            with self._ledger.transaction(self._lease) as tx:
+            with self._throttle.work(), self._ledger.transaction(self._lease) as tx:
                 step(tx)
         except LedgerError as error:
             if Drain() in self._work:
                 self._end(RecoveryNeeded(str(error)))
             else:
                 event = "could not write down what became of rows"
-                self._retries.wait(event, str(error), self._backoff, lambda: self._again(step))
+                self._retries.wait(event, str(error), self._backoff, self._go_on)
             return False
         except LeaseLost as lost:
             self._end(LeaseGone(str(lost)))

@@ -24,6 +24,7 @@ from delivery.recovery import Recovery
 from delivery.schedule import Daily
 from delivery.settle import RowRef
 from delivery.source import Source
+from delivery.throttle import Throttle
 from mapping.compile import TableMapping
 from mapping.orphans import Orphans
 
@@ -49,6 +50,7 @@ class OpenedTable:
     measures: Measures = field(default_factory=NotMeasured)
     housekeeping: Housekeeping | None = None  # without it nothing is deleted
     schedule: Daily | None = None  # of the housekeeping
+    throttle: Throttle = field(default_factory=Throttle.none)
 
     def recover(self, lease: Lease, lookup_first: bool, doubts: Doubts) -> tuple[tuple[Batch, ...], Lookups]:
         """See `delivery.recovery`."""
@@ -73,7 +75,11 @@ class OpenedTable:
         """Start the actors, from the end of the pipeline backwards, each with the ref of the next."""
         lease = start.lease
         background = _thread(f"bigquery-{lease.table}", upstream)
-        marker = Link(SyncMarker.start(upstream, self.ledger, lease, self.scheduler, measures=self.measures))
+        marker = Link(
+            SyncMarker.start(
+                upstream, self.ledger, lease, self.scheduler, measures=self.measures, throttle=self.throttle
+            )
+        )
         writer = Link(
             BqWriter.start(
                 upstream,
@@ -120,6 +126,7 @@ class OpenedTable:
                 start.lookups,
                 self.table.settle_seconds,
                 self.table.synced_flag is not None,
+                throttle=self.throttle,
                 table=lease.table,
             )
         )

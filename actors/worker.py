@@ -32,12 +32,14 @@ from database.failures import explain
 from database.leases import grant
 from database.ledger import SqlLedger
 from database.locks import Locks
+from database.other_work import OtherWork
 from database.prepared import lacking
 from database.site import site_id
 from database.source import SqlSource
 from delivery.errors import LedgerError
 from delivery.lease import Lease
 from delivery.source import SourceError
+from delivery.throttle import Throttle
 from operations.ending import Ending
 from operations.heartbeat import send_heartbeat
 from operations.opening import UnfitError, open_both_sides
@@ -83,8 +85,18 @@ class Worker:
             read=connect_for_reading(database_url, connections=2 * many + 1),  # Pollers, RetentionActors, CommandReader
         )
         locks = connect_unpooled(database_url)
-        for engine, purpose in ((self._engines.write, "write"), (self._engines.read, "read"), (locks, "locks")):
+        looking = connect_for_looking(database_url)
+        clock = SystemClock()
+        others = OtherWork(self._engines.read, clock.monotonic)
+        self._throttle = Throttle(settings.database_share, others, clock.monotonic, instruments.rested)
+        for engine, purpose in {
+            self._engines.write: "write",
+            self._engines.read: "read",
+            locks: "locks",
+            looking: "monitor",
+        }.items():
             instruments.observe_engine(engine, purpose)
+            others.count(engine)
         self._locks = Locks(locks, self._locks_lost)
         self._stopped = {table: threading.Event() for table in self._tables}
         self._owners: dict[str, pykka.ActorRef[TableOwner]] = {}
@@ -97,7 +109,7 @@ class Worker:
                 SqlLedger(self._engines.write),
                 partial(self._open, opener or open_table, settings, table, measures),
                 self._scheduler,
-                SystemClock(),
+                clock,
                 give_up=failed,
                 stopped=self._stopped[table].set,
                 lookup_first=lookup_first,
@@ -110,8 +122,6 @@ class Worker:
             self._scheduler,
             lambda name, error: failed(f"{name} failed ({type(error).__name__}): see the log"),
         )
-        looking = connect_for_looking(database_url)
-        instruments.observe_engine(looking, "monitor")
         self._monitor = start_monitor(
             settings, looking, self._engines.write, self._locks, self._scheduler, self._heartbeat(settings)
         )
@@ -152,7 +162,7 @@ class Worker:
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
         opened = opener(settings, table, self._engines, self._clients, self._scheduler, SystemClock())
-        return replace(opened, measures=measures)
+        return replace(opened, measures=measures, throttle=self._throttle)
 
     def _locks_lost(self, connection_id: int, reason: str) -> None:
         for owner in self._owners.values():

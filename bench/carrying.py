@@ -11,7 +11,7 @@ from bench.processes import peak_mb, tree_cpu_seconds
 from bench.site import Site
 from sandbox.child import Child
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.25  # two statements each; from ten a second on the worker would take us for somebody to make room for
 LONGEST_SECONDS = 3600.0
 
 

@@ -178,12 +178,13 @@ def _site(interval: float) -> Iterator[Site]:
     """A site that carries rows already."""
     with (
         tempfile.TemporaryDirectory(prefix="bq-sync-freshness-") as directory,
+        priority.background() as background,
         site(Path(directory), interval_seconds=interval, retention_schedule="never") as measured,
     ):
         add_indexes(measured.engine)
         fill(measured.engine, 1)
         for command in ("worker", "api"):
-            priority.as_service(measured.start(command).pid)
+            background.take(measured.start(command).pid)
         progress = measured.progress()
         while progress.waiting():
             time.sleep(LOOK_SECONDS)

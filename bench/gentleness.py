@@ -12,7 +12,7 @@ meanwhile does so for all of them alike; compared are the medians of the rounds.
 - catching up: it carries a backlog too; the phase ends with it, should the producer take longer.
 - beside the emulator: the same, with the emulator at everybody's priority.
 
-Worker and API run as deploy/systemd has them: Nice=10 and CPUWeight=20. BigQuery is far away from a real box, and the
+Worker and API run as deploy/systemd has them: with CPUWeight=idle. BigQuery is far away from a real box, and the
 emulator is on this one: but for the last phase it has only the processor time that nobody else wants. What the
 producer loses more in that phase is the emulator's doing. With --one-core the box (MariaDB, producer, bq-sync) is one
 core, and the emulator has the others to itself.
@@ -38,6 +38,7 @@ from bench import backlog, priority
 from bench.backlog import TABLE
 from bench.figures import Figure, Goal, Report, at_least, at_most, command_of, deliver, parser
 from bench.latency import percentile
+from bench.priority import Background
 from bench.producer import Commit, Order, Producer
 from bench.site import Site, site_on
 from database.commands import Following, read_following, set_paused
@@ -128,20 +129,21 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # all that is started from here on
     phases: list[Phase] = []
     longest_wait = 0
-    for producer in producers:
-        found, longest = measure(producer, arguments)
-        phases += found
-        longest_wait = max(longest_wait, longest)
+    with priority.background() as background:
+        for producer in producers:
+            found, longest = measure(producer, background, arguments)
+            phases += found
+            longest_wait = max(longest_wait, longest)
     written = {name: written_per_row(arguments.redo_rows, options) for name, options in logs.items()}
-    deliver(report(phases, longest_wait, written), arguments.json)
+    deliver(report(phases, longest_wait, written, background.is_idle), arguments.json)
 
 
-def measure(producer: str, arguments: argparse.Namespace) -> tuple[list[Phase], int]:
+def measure(producer: str, background: Background, arguments: argparse.Namespace) -> tuple[list[Phase], int]:
     """All rounds of a producer, on a site of their own; and the longest wait for a row lock in it, in milliseconds."""
     with _site(arguments.one_core, {}) as measured:
         backlog.add_indexes(measured.engine)
         backlog.fill(measured.engine, arguments.backlog)
-        box = Box(measured, arguments.backlog)
+        box = Box(measured, background, arguments.backlog)
         phases = []
         for number in range(arguments.rounds):
             names = [name for name in PHASES[producer] if name != BESIDE or os.geteuid() == 0]
@@ -200,7 +202,8 @@ def summary(
 class Box:
     """Brings bq-sync, the emulator and the backlog into the state that a phase begins with."""
 
-    def __init__(self, measured: Site, backlog_rows: int) -> None:
+    def __init__(self, measured: Site, background: Background, backlog_rows: int) -> None:
+        self._background = background
         self._engine = measured.engine
         self._batch_size = measured.settings.batch_size
         self._rows = backlog_rows
@@ -209,7 +212,7 @@ class Box:
 
     def prepare(self, name: str) -> None:
         """Returns when everything has come to rest but what the phase is about."""
-        (priority.as_others if name == BESIDE else priority.as_far_away)(self._emulator)
+        (self._background.release if name == BESIDE else self._background.take)(self._emulator)
         if name == WITHOUT:
             self._worker.terminate()
             self._api.terminate()
@@ -230,7 +233,7 @@ class Box:
     def _start(self) -> None:
         for child in (self._worker, self._api):
             child.start()
-            priority.as_service(child.pid)
+            self._background.take(child.pid)
         self._resume()
 
     def _pause(self) -> None:
@@ -273,8 +276,10 @@ def written_per_row(rows: int, options: Mapping[str, str | int | bool]) -> Writt
     )
 
 
-def report(phases: Sequence[Phase], longest_wait: int, written: Mapping[str, Written]) -> Report:
+def report(phases: Sequence[Phase], longest_wait: int, written: Mapping[str, Written], is_idle: bool = True) -> Report:
     notes = []
+    if not is_idle:
+        notes.append("bq-sync and the emulator ran with a low weight only, not in an idle group: others wait for them")
     if os.geteuid():
         notes.append("not measured beside the emulator: only root may give it back its priority")
     figures = [

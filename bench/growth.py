@@ -151,7 +151,7 @@ def idle(measured: Site, seconds: float) -> Idle:
 
 def carry_tables(directory: Path, tables: Sequence[str], rows: int, workers: int) -> Carried:
     """So many rows in each of the tables, carried by one worker or by one for each of them."""
-    with site(directory) as measured:
+    with site(directory, database_share=1) as measured:  # else each worker makes room for the others
         backlog.add_indexes(measured.engine)
         for name in tables:
             backlog.fill(measured.engine, rows, name)

@@ -1,31 +1,61 @@
 """Who comes first on the processors: bq-sync as its unit has it, the emulator as if it were far away.
 
-Each child is a session of its own. Where the kernel groups processes by session (autogroup), it shares the processors
-among the groups first, as it does among systemd's units: so a group's weight is set too, not a process's alone.
+Both run in a group that is idle, as the unit makes bq-sync's (`CPUWeight=idle`): it makes room in the moment in which
+anybody else has something to do. Only root may make one. Anybody else gets a low weight instead, by which others wait
+for up to a tick of the kernel's clock: the weight of a session, where the kernel groups processes by it (autogroup),
+since each child is one of its own.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SERVICE_NICE = 10  # deploy/systemd/bq-sync@.service: Nice=10
-SERVICE_GROUP = 7  # and CPUWeight=20, of 100 that others have: a weight of 215 of 1024
-FAR_AWAY = 19  # it has only what nobody else wants
+NICE = 19  # whose weight is next to that of an idle group
+
+_GROUPS = Path("/sys/fs/cgroup")
+_CONTROLLERS = (_GROUPS / "cpu", _GROUPS)  # of the first version of control groups, and of the second
 
 
-def as_service(pid: int) -> None:
-    """Give a process that was just started, before it has threads, the priority of bq-sync's unit."""
-    _set(pid, SERVICE_NICE, SERVICE_GROUP)
+class Background:
+    """Processes that run when nobody else wants to.
+
+    Args:
+        group: a control group that is idle; None: they get a low weight.
+    """
+
+    def __init__(self, group: Path | None) -> None:
+        self._group = group
+
+    @property
+    def is_idle(self) -> bool:
+        """They really make room at once."""
+        return self._group is not None
+
+    def take(self, pid: int) -> None:
+        """Put the process there, with all its threads."""
+        if self._group is None:
+            _set(pid, NICE)
+        else:
+            (self._group / "cgroup.procs").write_text(str(pid))
+
+    def release(self, pid: int) -> None:
+        """Let it be as all others again; only root may do that."""
+        if self._group is None:
+            _set(pid, 0)
+        else:
+            (self._group.parent / "cgroup.procs").write_text(str(pid))
 
 
-def as_far_away(pid: int) -> None:
-    """Let the process, with all its threads, stand back for everybody else."""
-    _set(pid, FAR_AWAY, FAR_AWAY)
-
-
-def as_others(pid: int) -> None:
-    """The priority that everything has by itself again; only root may do that."""
-    _set(pid, 0, 0)
+@contextmanager
+def background() -> Iterator[Background]:
+    """Such a place, for processes that end within it."""
+    group = next(filter(None, map(_idle_group, _CONTROLLERS)), None)
+    try:
+        yield Background(group)
+    finally:
+        if group is not None:
+            group.rmdir()
 
 
 def pin(pid: int, processors: set[int]) -> None:
@@ -34,11 +64,25 @@ def pin(pid: int, processors: set[int]) -> None:
         os.sched_setaffinity(thread, processors)
 
 
-def _set(pid: int, nice: int, group: int) -> None:
+def _idle_group(controller: Path) -> Path | None:
+    group = controller / f"bq-sync-bench-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    try:
+        (group / "cpu.idle").write_text("1")
+    except OSError:
+        group.rmdir()
+        return None
+    return group
+
+
+def _set(pid: int, nice: int) -> None:
     for thread in _threads(pid):
         os.setpriority(os.PRIO_PROCESS, thread, nice)
     with suppress(FileNotFoundError):  # a kernel without groups
-        Path(f"/proc/{pid}/autogroup").write_text(str(group))
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def _threads(pid: int) -> list[int]:

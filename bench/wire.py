@@ -37,7 +37,7 @@ METHODS = ("storage_write", "insert_all")
 COMPRESSIONS = ("none", "gzip")
 LEVEL = 6
 LONGEST_SECONDS = 300.0
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 SMALL = {"methods": METHODS[:1], "rows": 1000, "trickle_seconds": 5.0, "rest_seconds": 5.0, "interval": 3.0}
 
 

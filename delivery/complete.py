@@ -9,22 +9,23 @@ from functools import partial
 from delivery.ledger import BatchState, Transaction
 from delivery.rows import Key
 
-CHUNK = 500  # rows flagged in one transaction: some milliseconds, which a producer doesn't feel
+CHUNK = 500  # rows flagged in one transaction: some milliseconds
+GENTLE_CHUNK = 50  # while others are there, who may wait for the processor, or the disk, until it is done
 
 Step = Callable[[Transaction], None]
 
 
-def steps(batch_id: int, keys: tuple[Key, ...]) -> Iterator[Step]:
+def steps(batch_id: int, keys: tuple[Key, ...], chunk: int = CHUNK) -> Iterator[Step]:
     """What is left to do once BigQuery has the batch, in order; each step is one transaction.
 
-    A batch of up to CHUNK rows is completed in one.
+    A batch of up to `chunk` rows is completed in one.
     """
-    if len(keys) <= CHUNK:
+    if len(keys) <= chunk:
         yield partial(_all_at_once, batch_id=batch_id, keys=keys)
         return
     yield partial(_keep_answer, batch_id=batch_id)
-    for start in range(0, len(keys), CHUNK):
-        yield partial(_flag, keys=keys[start : start + CHUNK])
+    for start in range(0, len(keys), chunk):
+        yield partial(_flag, keys=keys[start : start + chunk])
     yield partial(_complete, batch_id=batch_id, rows=len(keys))
 
 

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
     `suspect`: it may have been sent before: in a time that the database has forgotten, or as whoever asks for it again
     may not know. It has to be looked up first.
-    `since`: when it came to wait, by its item or else its age column; only measured, nothing rests on it.
+    `since`: when it came to wait, by its item or else its age column; measured and paced by, nothing rests on it.
     """
 
     key: Key

@@ -82,6 +82,9 @@ STATEMENT_SECONDS = Definition(
 DATABASE_ERRORS = Definition(
     "bq_sync_database_errors_total", "Statements and connections that failed, by what for.", ("role",)
 )
+RESTS = Definition(
+    "bq_sync_rest_seconds_total", "Seconds that Pollers and SyncMarkers waited to leave the database to others.", ()
+)
 STARTS = Definition("bq_sync_process_starts_total", "Starts of a process of that kind on this box.", ("kind",))
 REQUESTS = Definition(
     "bq_sync_api_requests_total",
@@ -108,6 +111,7 @@ DEFINITIONS = (
     RETENTION,
     STATEMENT_SECONDS,
     DATABASE_ERRORS,
+    RESTS,
     STARTS,
     REQUESTS,
     REQUEST_SECONDS,
@@ -149,6 +153,7 @@ class Instruments:
         self.append_seconds = histogram(APPEND_SECONDS)
         self.mailbox = Gauge(MAILBOX.name, MAILBOX.help, MAILBOX.labels, multiprocess_mode="livesum", registry=registry)
         self.statement_seconds, self.database_errors = histogram(STATEMENT_SECONDS), counter(DATABASE_ERRORS)
+        self.rests = counter(RESTS)
         self.starts = counter(STARTS)
         self.requests, self.request_seconds = counter(REQUESTS), histogram(REQUEST_SECONDS)
 

@@ -20,4 +20,4 @@ def for_worker(instruments: Instruments) -> WorkerInstruments:
             instruments.sample()
 
     threading.Thread(target=sample, name="mailboxes", daemon=True).start()
-    return WorkerInstruments(instruments.table, instruments.observe_engine)
+    return WorkerInstruments(instruments.table, instruments.observe_engine, instruments.rests.inc)

@@ -110,7 +110,7 @@ def what_is_there_is_ours(patch: Patch) -> None:
 def completed_before_the_flags(patch: Patch) -> None:
     """5. A batch is completed first, and its flags are set after."""
 
-    def steps(batch_id: int, keys: Any) -> Iterator[complete.Step]:
+    def steps(batch_id: int, keys: Any, chunk: int) -> Iterator[complete.Step]:
         yield partial(complete._keep_answer, batch_id=batch_id)
         yield partial(complete._complete, batch_id=batch_id, rows=len(keys))
         yield partial(complete._flag, keys=keys)

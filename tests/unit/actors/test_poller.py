@@ -17,16 +17,18 @@ from actors.messages import (
     Tick,
 )
 from actors.poller import Poller
-from actors.room import Room
+from actors.room import GENTLE_PAGE_ROWS, Room
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
 from delivery.source import SourceChangedError
+from delivery.throttle import Throttle
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.mapping import payload
 from tests.fakes.source import MemorySource
+from tests.fakes.throttle import Others
 
 POLL_SECONDS = 10.0
 
@@ -42,6 +44,7 @@ class World:
         settle: float = 0.0,
         items_to: int = 0,
         aside: tuple[Key, ...] = (),
+        throttle: Throttle | None = None,
     ) -> None:
         self.db = MemoryDatabase()
         self.source = MemorySource(self.db)
@@ -58,6 +61,7 @@ class World:
             POLL_SECONDS,
             Lookups(first=lookup_first, items_to=items_to),
             settle,
+            throttle=throttle,
             table="logs",
         )
 
@@ -344,3 +348,51 @@ def test_an_error_that_nobody_foresaw_is_the_owners() -> None:
     error = RuntimeError("a bug")
     world.poller.on_failure(RuntimeError, error, None)
     assert world.upstream.take_one(ChildFailed) == ChildFailed("Poller", error)
+
+
+def test_beside_others_it_reads_small_pages_and_rests_between_them() -> None:
+    world = World(most_rows=10_000, throttle=Others().throttle)
+    world.db.add_rows(*range(3 * GENTLE_PAGE_ROWS))
+    world.tick()
+    assert len(world.found()) == GENTLE_PAGE_ROWS
+    world.advance(1.0)
+    assert len(world.found()) == 2 * GENTLE_PAGE_ROWS
+
+
+def test_room_that_is_free_again_is_filled_after_a_rest() -> None:
+    world = World(most_rows=2, throttle=Others().throttle)
+    world.db.add_rows(1, 2, 3)
+    world.tick()
+    assert world.found() == [1, 2]
+    world.settle(1, 2)
+    assert world.found() == []
+    world.advance(1.0)
+    assert world.found() == [3]
+
+
+def test_alone_it_reads_all_at_once() -> None:
+    world = World(most_rows=10_000, throttle=Others(are_there=False).throttle)
+    world.db.add_rows(*range(3 * GENTLE_PAGE_ROWS))
+    world.tick()
+    assert len(world.found()) == 3 * GENTLE_PAGE_ROWS
+
+
+class KeptWaits(Throttle):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0, lambda: False, lambda: 0.0)
+        self.waited: list[float] = []
+
+    def found(self, waited: float) -> None:
+        self.waited.append(waited)
+
+
+def test_how_long_rows_have_waited_decides_about_the_share() -> None:
+    throttle = KeptWaits()
+    world = World(throttle=throttle)
+    world.db.add_item(1)
+    world.db.add_rows(1)
+    world.db.clock.now += 7
+    world.tick()
+    assert throttle.waited == [7.0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.room import FIRST_GUESS, PAGE_ROWS, Room
+from actors.room import FIRST_GUESS, GENTLE_PAGE_ROWS, PAGE_ROWS, Room
 from delivery.finding import Found
 from delivery.settle import RowRef
 
@@ -100,3 +100,8 @@ def test_rows_that_are_left_aside_take_no_room_and_are_not_found() -> None:
     room.free([RowRef(key) for key in range(5)])
     assert not room.has_key(4)
     assert not room.leaves_aside
+
+
+def test_a_page_is_smaller_where_others_are_there() -> None:
+    room = Room(10 * PAGE_ROWS, 10**12)
+    assert (room.page(), room.page(gentle=True)) == (PAGE_ROWS, GENTLE_PAGE_ROWS)

@@ -17,16 +17,18 @@ from actors.messages import (
     TableState,
 )
 from actors.sync_marker import SyncMarker
-from delivery.complete import CHUNK
+from delivery.complete import CHUNK, GENTLE_CHUNK
 from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus
 from delivery.settle import Outcome, RowRef
+from delivery.throttle import Throttle
 from tests.fakes.clock import FakeScheduler
 from tests.fakes.database import MemoryDatabase
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.ledger import FailAt, FailCommit, Fault, MemoryLedger
 from tests.fakes.mapping import sent_rows
 from tests.fakes.measures import KeptMeasures
+from tests.fakes.throttle import Others
 
 LEASE = Lease("logs", "token", 1)
 ANY_FAULT = [FailAt(0), FailAt(1), FailAt(2), FailCommit(False), FailCommit(True)]
@@ -35,14 +37,16 @@ ANY_FAULT = [FailAt(0), FailAt(1), FailAt(2), FailCommit(False), FailCommit(True
 class World:
     """A SyncMarker that holds the lease."""
 
-    def __init__(self) -> None:
+    def __init__(self, throttle: Throttle | None = None) -> None:
         self.db = MemoryDatabase()
         self.ledger = MemoryLedger(self.db)
         self.ledger.grant(LEASE)
         self.scheduler = FakeScheduler(self.db.clock)
         self.upstream = Inbox()
         self.measures = KeptMeasures()
-        self.marker = SyncMarker(self.upstream, self.ledger, LEASE, self.scheduler, measures=self.measures)
+        self.marker = SyncMarker(
+            self.upstream, self.ledger, LEASE, self.scheduler, measures=self.measures, throttle=throttle
+        )
 
     def begin(self, rows: int, first: int = 1) -> BatchAppended:
         """A begun batch of these source rows, which BigQuery has; the first has an item."""
@@ -187,3 +191,46 @@ def test_rows_are_measured_once_however_often_a_step_is_repeated(world: World) -
     assert world.measures.settled == {}
     world.advance()
     assert world.measures.settled == {None: 2 * CHUNK, Outcome.FAILED: 2}
+
+
+def test_beside_others_flags_are_set_in_small_chunks_with_rests_between() -> None:
+    world = World(Others().throttle)
+    appended = world.begin(3 * GENTLE_CHUNK)
+    world.tell(appended)
+    flags = [len(world.db.flags)]
+    while world.scheduler.delays:
+        world.scheduler.deliver_next()
+        pump(world.marker)
+        flags.append(len(world.db.flags))
+    assert sorted(set(flags)) == [0, GENTLE_CHUNK, 2 * GENTLE_CHUNK, 3 * GENTLE_CHUNK]
+    assert world.is_completed(appended)
+
+
+def test_what_comes_while_it_rests_waits_its_turn() -> None:
+    world = World(Others().throttle)
+    first, second = world.begin(2 * GENTLE_CHUNK), world.begin(1, first=5000)
+    world.tell(first, second)
+    assert world.upstream.take(RowsSettled) == []
+    assert len(world.scheduler.delays) == 1
+    world.advance()
+    assert [settled.batch for settled in world.upstream.take(RowsSettled)] == [first.batch_id, second.batch_id]
+
+
+def test_while_somebody_waits_for_the_end_it_doesnt_rest() -> None:
+    world = World(Others().throttle)
+    appended = world.begin(3 * GENTLE_CHUNK)
+    world.tell(appended, Drain())
+    assert world.is_completed(appended)
+    assert world.upstream.take(Drained) == [Drained()]
+    world.advance()  # of the rest that was begun nothing comes
+    assert world.upstream.take(Drained) == []
+
+
+def test_a_rest_that_ends_while_a_step_is_to_be_repeated_repeats_nothing() -> None:
+    world = World(Others().throttle)
+    appended = world.begin(2 * GENTLE_CHUNK)
+    world.ledger.faults.extend([None, FailAt(0)])
+    world.tell(appended)
+    world.advance()
+    assert world.is_completed(appended)
+    assert world.db.synced_rows == 2 * GENTLE_CHUNK
