@@ -14,3 +14,14 @@ class Others:
         self.are_there = are_there
         looks = itertools.count()
         self.throttle = Throttle(0.2, lambda: self.are_there, lambda: WORK_SECONDS * next(looks))
+
+
+class EveryOther(Throttle):
+    """Lets every other piece of work wait, by a clock that may stand still while others look at theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5, lambda: True, lambda: 0.0)
+        self._asked = itertools.count()
+
+    def rest(self) -> float:
+        return 0.0 if next(self._asked) % 2 else WORK_SECONDS

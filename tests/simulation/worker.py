@@ -28,6 +28,7 @@ from delivery.uplink import Uplink
 from tests.fakes.clock import FakeClock, FakeScheduler
 from tests.fakes.ledger import Fault
 from tests.fakes.mapping import SETTINGS as TABLE_SETTINGS
+from tests.fakes.throttle import EveryOther
 from tests.simulation.bigquery import Port, SimBigQuery
 from tests.simulation.database import SimDatabase, SimLedger, SimSource
 from tests.simulation.mapping import SimMapping
@@ -206,7 +207,7 @@ class SimTable:
         """As `actors.table` does, on simulated threads."""
         lease, clock, scheduler = start.lease, self._clock, self._scheduler
         calls = CallsThread()
-        marker = self._marker = SyncMarker(upstream, self._ledger, lease, scheduler, _backoff())
+        marker = self._marker = SyncMarker(upstream, self._ledger, lease, scheduler, _backoff(), throttle=EveryOther())
         writer = BqWriter(
             upstream,
             marker.actor_ref,
@@ -243,6 +244,7 @@ class SimTable:
             POLL_SECONDS,
             start.lookups,
             backoff=_backoff(),
+            throttle=EveryOther(),
             table=lease.table,
         )
         for batch in start.appended:
