@@ -40,7 +40,9 @@ def main() -> None:
         "--only", nargs="+", choices=BENCHES, default=list(BENCHES), metavar="BENCH", help="these alone"
     )
     arguments = options.parse_args()
-    reports, failed = [], []
+    facts = machine.facts()
+    reports: list[Report] = []
+    failed: list[Failed] = []
     # Servers of a bench that had to be ended may still be ending when this is removed.
     with tempfile.TemporaryDirectory(prefix="bq-sync-bench-", ignore_cleanup_errors=True) as directory:
         for found in each(Path(directory), arguments.only, small=arguments.small):
@@ -51,9 +53,8 @@ def main() -> None:
                 case Failed(name, problem):
                     failed.append(found)
                     print(f"{name} failed: {problem}", flush=True)
-    facts = machine.facts()
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(as_json(facts, reports, failed), indent=2) + "\n")
+            if arguments.json is not None:  # each time: what follows may be interrupted
+                arguments.json.write_text(json.dumps(as_json(facts, reports, failed), indent=2) + "\n")
     print(summary(facts, reports, failed))
     sys.exit(bool(failed))
 

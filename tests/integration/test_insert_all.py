@@ -98,7 +98,9 @@ def test_every_type_arrives_as_it_is(settings: Settings, clients: Clients, compr
 def test_a_worker_carries_the_shipped_tables(mariadb: MariaDB, emulator: Emulator) -> None:
     """Every column of every row is compared: types, time zones, JSON."""
     rows = {"detection_logs": 1300, "ai_summary_cache": 50, "is21_logs": 100}
-    with make_site(mariadb, emulator, shipped_settings(write_method="insert_all", batch_size=1000)) as site:
+    with make_site(
+        mariadb, emulator, shipped_settings(write_method="insert_all", batch_size=1000, database_share=1)
+    ) as site:
         emulator.create_shipped_tables(site.settings.dataset_id)
         create_tables(site.engine)
         migrate(site)

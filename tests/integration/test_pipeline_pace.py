@@ -77,7 +77,7 @@ def batches(site: Site) -> list[int]:
 
 
 def test_batches_grow_with_the_backlog_up_to_the_limit(mariadb: MariaDB, emulator: Emulator) -> None:
-    with notes_site(mariadb, emulator, batch_size=50, max_batch_rows=400) as site:
+    with notes_site(mariadb, emulator, batch_size=50, max_batch_rows=400, database_share=1) as site:
         site.run("INSERT INTO notes (label) SELECT 'x' FROM seq_1_to_3000")
         with site.working():
             site.wait_until_drained()
@@ -92,7 +92,7 @@ def test_batches_grow_with_the_backlog_up_to_the_limit(mariadb: MariaDB, emulato
 
 def test_no_batch_is_over_the_byte_limit(mariadb: MariaDB, emulator: Emulator) -> None:
     sizes: list[int] = []
-    with notes_site(mariadb, emulator, batch_size=1000, max_batch_bytes=100_000) as site:
+    with notes_site(mariadb, emulator, batch_size=1000, max_batch_bytes=100_000, database_share=1) as site:
         # From 10 bytes to 10,000, so that no count of rows would keep the limit.
         site.run(
             "INSERT INTO notes (label, detail) SELECT 'x', CONCAT('\"', REPEAT('ü', MOD(seq * 37, 5000)), '\"')"

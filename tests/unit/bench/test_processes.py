@@ -16,7 +16,7 @@ def test_we_are_in_our_own_tree_and_take_something() -> None:
 
 
 def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
-    hungry = "x = b'x' * 60_000_000; print('done')"
+    hungry = "import time; x = b'x' * 60_000_000; print('done'); time.sleep(0.5)"  # it is looked at every 20 ms
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}], check=True)"
     ran = run([sys.executable, "-c", parent], tmp_path / "log")
     assert (ran.code, ran.printed) == (0, "done\n")
