@@ -62,20 +62,22 @@ class SyncMarker(PipelineActor):
         self._retries = Retries("SyncMarker", self.actor_ref, upstream, scheduler, self._log)
         self._scheduler = scheduler
         self._rests = False  # a GoOn is on its way
+        self._has_turn = False  # it has rested for the next step
         self._ended = False
 
     def on_receive(self, message: object) -> None:
         match message:
             case BatchAppended() | RowsDecided() | Flush() | Drain():
                 self._work.append(message)
+                if isinstance(message, Drain):
+                    self._steps.clear()  # those that are left may be many small ones; all of them can be repeated
                 if not self._retries.pending:
                     self._go_on()
                 elif isinstance(message, Drain):
                     self._retries.receive(RetryNow())  # what can't be done now isn't waited for
             case GoOn():
-                self._rests = False
-                if not self._retries.pending:
-                    self._go_on()
+                self._rests, self._has_turn = False, True
+                self._go_on()
             case RetryDue() | RetryNow():
                 self._retries.receive(message)
 
@@ -89,9 +91,15 @@ class SyncMarker(PipelineActor):
                 self._steps.popleft()
             self._finish(self._work.popleft())
 
+    @property
+    def _hurries(self) -> bool:
+        """Somebody waits for the end."""
+        return Drain() in self._work
+
     def _rest(self) -> bool:
-        """Whether others have their turn first. While somebody waits for the end they haven't."""
-        if Drain() in self._work:
+        """Whether others have their turn first: once before each step, whatever was done for other tables meanwhile."""
+        if self._has_turn or self._hurries:
+            self._has_turn = False
             return False
         if not self._rests and (rest := self._throttle.rest()):
             self._rests = True
@@ -101,7 +109,7 @@ class SyncMarker(PipelineActor):
     def _steps_of(self, work: Work) -> Iterator[Step]:
         match work:
             case BatchAppended(batch_id, rows):
-                chunk = GENTLE_CHUNK if self._throttle.gentle else CHUNK
+                chunk = GENTLE_CHUNK if self._throttle.gentle and not self._hurries else CHUNK
                 return steps(batch_id, tuple(row.key for row in rows if row.key is not None), chunk)
             case RowsDecided(rows, outcome, reason):
                 return iter([lambda tx: settle(tx, rows, outcome, reason)])
@@ -113,7 +121,7 @@ class SyncMarker(PipelineActor):
             with self._throttle.work(), self._ledger.transaction(self._lease) as tx:
                 step(tx)
         except LedgerError as error:
-            if Drain() in self._work:
+            if self._hurries:
                 self._end(RecoveryNeeded(str(error)))
             else:
                 event = "could not write down what became of rows"

@@ -82,7 +82,8 @@ class Worker:
         many = len(self._tables)
         self._engines = Engines(
             write=connect(database_url, connections=WRITERS_PER_TABLE * many),
-            read=connect_for_reading(database_url, connections=2 * many + 1),  # Pollers, RetentionActors, CommandReader
+            # Pollers and RetentionActors, CommandReader and OtherWork.
+            read=connect_for_reading(database_url, connections=2 * many + 2),
         )
         locks = connect_unpooled(database_url)
         looking = connect_for_looking(database_url)

@@ -365,7 +365,7 @@ def _until(reached: Callable[[], bool], worker: Child) -> None:
     while not reached():
         if not worker.running or time.monotonic() > deadline:
             raise worker.failure("didn't get on")
-        time.sleep(0.1)
+        time.sleep(0.25)  # more often, and the worker would make room for us
 
 
 def _waiting(engine: Engine) -> int:

@@ -55,7 +55,8 @@ def background() -> Iterator[Background]:
         yield Background(group)
     finally:
         if group is not None:
-            group.rmdir()
+            with suppress(OSError):  # somebody in it is still ending
+                group.rmdir()
 
 
 def pin(pid: int, processors: set[int]) -> None:

@@ -1,14 +1,17 @@
 """Whether anybody but this process works on the database server: what it counts, less what we have sent it."""
 
+import math
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 LOOK_SECONDS = 0.5  # a look makes the server add up its counters, some tenths of a millisecond
-OTHERS_PER_SECOND = 10.0  # statements; less is hardly disturbed, and may be our own API
+WINDOW_SECONDS = 2.0
+OTHERS_PER_SECOND = 10.0  # statements, in a window; less is hardly disturbed, and may be our own API
 STAY_SECONDS = 10.0  # that others are taken to be there after they were last seen
 
 _COUNTERS = ", ".join(
@@ -43,45 +46,59 @@ class OtherWork:
     def __init__(self, engine: Engine, clock: Callable[[], float]) -> None:
         self._engine = engine
         self._clock = clock
-        self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._sent = 0
-        self._looked_at: float | None = None
-        self._others = 0  # statements, at the last look
-        self._there_until = clock() + LOOK_SECONDS
+        self._looking = threading.Lock()
+        self._next_look = clock()
+        self._looks: deque[_Look] = deque(maxlen=round(WINDOW_SECONDS / LOOK_SECONDS))
+        self._there_until = math.inf
 
     def count(self, engine: Engine) -> None:
         """From now on the engine's statements are known to be ours."""
 
         @event.listens_for(engine, "before_cursor_execute")
         def add(_: object, __: object, statement: str, parameters: Any, ___: object, executemany: bool) -> None:
-            if statement.startswith(_COUNTED):
+            if (begins := statement.lstrip()).startswith(_COUNTED):
                 # PyMySQL makes one statement of the rows of an INSERT, and one of each row of others.
-                statements = len(parameters) if executemany and not statement.startswith("INSERT") else 1
-                with self._lock:
+                statements = len(parameters) if executemany and not begins.startswith("INSERT") else 1
+                with self._counting:
                     self._sent += statements
 
     def __call__(self) -> bool:
         now = self._clock()
-        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
-            self._look(now)
+        if now >= self._next_look and self._looking.acquire(blocking=False):
+            try:
+                self._look(now)
+            finally:
+                self._looking.release()
         return now < self._there_until
 
     def _look(self, now: float) -> None:
-        with self._lock:
-            before = self._looked_at
-            if before is not None and now - before < LOOK_SECONDS:
-                return  # another thread was faster
-            self._looked_at = now
-            sent = self._sent
+        self._next_look = now + LOOK_SECONDS
+        before = self._sent
         try:
-            others = self._counted() - sent
+            counted = self._counted()
         except SQLAlchemyError:
             return  # whoever needs the database hears of it soon enough
-        ran, self._others = others - self._others, others
-        if before is not None and ran >= OTHERS_PER_SECOND * (now - before):
-            self._there_until = now + STAY_SECONDS
+        if not self._looks:
+            self._there_until = self._next_look
+        else:
+            first = self._looks[0]
+            # At least so many: ours that are on their way may be counted there already, or not yet.
+            others = (counted - self._sent) - (first.counted - first.sent)
+            if others >= OTHERS_PER_SECOND * max(WINDOW_SECONDS, now - first.at):
+                self._there_until = now + STAY_SECONDS
+        self._looks.append(_Look(now, counted, before))
 
     def _counted(self) -> int:
         with self._engine.connect() as connection:
             rows = connection.execute(text(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({_COUNTERS})"))
             return sum(int(value) for _, value in rows)
+
+
+class _Look(NamedTuple):
+    """What the server had counted, and what we had sent it before that was asked."""
+
+    at: float
+    counted: int
+    sent: int

@@ -23,7 +23,7 @@ from delivery.triage import Item
 
 ROWS_AT_ONCE = 1000  # read, and asked for in one query
 ITEMS_AT_ONCE = 200  # of one transaction
-LOOK_SECONDS = 0.2  # between two looks at items, at least
+LOOK_SECONDS = 1.0  # between two looks at items, at least: more often, and the worker would make room for us
 
 T = TypeVar("T")
 

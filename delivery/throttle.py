@@ -17,7 +17,7 @@ class Throttle:
     While others are there (`gentle`), it should also do less at once: what they wait for is at worst what is under way.
 
     A share that doesn't keep up with what comes in would let rows wait ever longer. So it is doubled, again and again,
-    as long as they do, and halved, down to what is configured, when they don't any more.
+    as long as they do and the line isn't the reason, and halved, down to what is configured, when they don't any more.
 
     Args:
         share: of the time, in which a statement of ours may run while others are there (0 to 1); 1: always.
@@ -41,6 +41,7 @@ class Throttle:
         self._lock = threading.Lock()
         self._free_at = 0.0
         self._judged_at = clock()
+        self._taken = 0.0  # by work and rests, since then
         self._waited = 0.0  # the longest since then
         self._waited_before = math.inf
 
@@ -58,6 +59,8 @@ class Throttle:
         rest = self._free_at - self._clock()
         if rest <= 0 or not self.gentle:
             return 0.0
+        with self._lock:
+            self._taken += rest
         self._rested(rest)
         return rest
 
@@ -70,6 +73,7 @@ class Throttle:
         finally:
             now = self._clock()
             with self._lock:
+                self._taken += now - began
                 rest = (now - began) * (1 / self._share - 1)
                 self._free_at = min(max(now, self._free_at) + rest, now + LONGEST_REST_SECONDS)
 
@@ -78,10 +82,15 @@ class Throttle:
         now = self._clock()
         with self._lock:
             self._waited = max(self._waited, waited)
-            if now - self._judged_at < JUDGE_SECONDS:
+            passed = now - self._judged_at
+            if passed < JUDGE_SECONDS:
                 return
             # Whoever falls behind does so by no more than the time that passes: a backlog that appears isn't that.
-            most = self._waited_before + now - self._judged_at
+            most = self._waited_before + passed
             falls_behind = self._waited > PATIENCE_SECONDS and self._waited_before < self._waited <= most
-            self._share = min(1.0, 2 * self._share) if falls_behind else max(self._least, self._share / 2)
-            self._judged_at, self._waited_before, self._waited = now, self._waited, 0.0
+            if falls_behind and self._taken > passed / 2:  # else the line is what isn't fast enough
+                self._share = min(1.0, 2 * self._share)
+            else:
+                self._share = max(self._least, self._share / 2)
+            self._judged_at, self._taken = now, 0.0
+            self._waited_before, self._waited = self._waited, 0.0

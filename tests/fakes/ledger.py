@@ -38,6 +38,7 @@ class MemoryLedger:
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database
         self.faults: deque[Fault | None] = deque()
+        self.transactions = 0  # so far
 
     def grant(self, lease: Lease) -> None:
         """Make the lease the table's; its connection holds the lock."""
@@ -51,6 +52,7 @@ class MemoryLedger:
 
     @contextmanager
     def transaction(self, lease: Lease) -> Iterator["MemoryTransaction"]:
+        self.transactions += 1
         fault = self.faults.popleft() if self.faults else None
         if fault == FailAt(0):
             raise LedgerError("the database can't be reached", outcome_unknown=False)

@@ -1,15 +1,16 @@
 """OtherWork: whether anybody but ourselves works on a real server."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, column, insert, table, text
 
 from database.engine import connect, connect_for_reading
-from database.other_work import LOOK_SECONDS, OTHERS_PER_SECOND, STAY_SECONDS, OtherWork
+from database.other_work import LOOK_SECONDS, OTHERS_PER_SECOND, STAY_SECONDS, WINDOW_SECONDS, OtherWork
 from tests.fakes.clock import FakeClock
 
-MANY = int(OTHERS_PER_SECOND * LOOK_SECONDS) + 1
+MANY = int(OTHERS_PER_SECOND * WINDOW_SECONDS)
 ROWS = table("rows_of_ours", column("id"), column("n"))
 
 
@@ -69,16 +70,17 @@ def test_what_we_do_ourselves_isnt(world: World) -> None:
             text("UPDATE rows_of_ours SET n = 1 WHERE id = :id"), [{"id": number} for number in range(3 * MANY)]
         )
     world.run(world.ours, 3 * MANY)
-    world.run(world.ours, 3 * MANY, "DELETE FROM rows_of_ours")
+    world.run(world.ours, 3 * MANY, "\n DELETE FROM rows_of_ours")
     world.pass_time(LOOK_SECONDS)
     assert not world.others()
 
 
 def test_what_others_do_seldom_isnt(world: World) -> None:
     for _ in range(10):
-        world.run(world.theirs, MANY - 2)
-        world.pass_time(LOOK_SECONDS)
-        assert not world.others()
+        world.run(world.theirs, MANY - 1)
+        for _ in range(round(WINDOW_SECONDS / LOOK_SECONDS)):
+            world.pass_time(LOOK_SECONDS)
+            assert not world.others()
 
 
 def test_they_are_taken_to_be_there_for_a_while_after(world: World) -> None:
@@ -97,11 +99,23 @@ def test_the_server_is_asked_only_now_and_then(world: World) -> None:
     assert not world.others()
 
 
-def test_a_server_that_doesnt_answer_changes_nothing() -> None:
+def test_what_ours_and_theirs_do_at_once_is_told_apart(world: World) -> None:
+    with ThreadPoolExecutor() as threads:
+        ours = threads.submit(world.run, world.ours, 2000)
+        while not ours.done():
+            world.pass_time(LOOK_SECONDS)
+            assert not world.others()
+        ours.result()
+    world.run(world.theirs, 2 * MANY)
+    world.pass_time(LOOK_SECONDS)
+    assert world.others()
+
+
+def test_of_a_server_that_doesnt_answer_nothing_is_known() -> None:
     clock = FakeClock()
     nobody = connect("mysql+pymysql://nobody:wrong@127.0.0.1:1/is22")
     others = OtherWork(nobody, clock.monotonic)
     assert others()
-    clock.now += LOOK_SECONDS
-    assert not others()
+    clock.now += 10 * LOOK_SECONDS
+    assert others()
     nobody.dispose()

@@ -206,6 +206,23 @@ def test_beside_others_flags_are_set_in_small_chunks_with_rests_between() -> Non
     assert world.is_completed(appended)
 
 
+def test_it_rests_once_before_a_step_whatever_others_of_ours_do_meanwhile() -> None:
+    throttle = Others().throttle
+    world = World(throttle)
+    appended = world.begin(2 * GENTLE_CHUNK)
+    world.tell(appended)
+    rests = 0
+    while world.scheduler.delays:
+        for _ in range(100):
+            with throttle.work():
+                pass
+        world.scheduler.deliver_next()
+        pump(world.marker)
+        rests += 1
+    assert world.is_completed(appended)
+    assert rests == 3  # before each step but the first
+
+
 def test_what_comes_while_it_rests_waits_its_turn() -> None:
     world = World(Others().throttle)
     first, second = world.begin(2 * GENTLE_CHUNK), world.begin(1, first=5000)
@@ -218,15 +235,18 @@ def test_what_comes_while_it_rests_waits_its_turn() -> None:
 
 def test_while_somebody_waits_for_the_end_it_doesnt_rest() -> None:
     world = World(Others().throttle)
-    appended = world.begin(3 * GENTLE_CHUNK)
-    world.tell(appended, Drain())
+    appended = world.begin(CHUNK)
+    world.tell(appended)
+    before = world.ledger.transactions
+    world.tell(Drain())
     assert world.is_completed(appended)
+    assert world.ledger.transactions == before + 1  # and it does the rest at once
     assert world.upstream.take(Drained) == [Drained()]
     world.advance()  # of the rest that was begun nothing comes
     assert world.upstream.take(Drained) == []
 
 
-def test_a_rest_that_ends_while_a_step_is_to_be_repeated_repeats_nothing() -> None:
+def test_beside_others_a_step_that_fails_is_repeated_too() -> None:
     world = World(Others().throttle)
     appended = world.begin(2 * GENTLE_CHUNK)
     world.ledger.faults.extend([None, FailAt(0)])

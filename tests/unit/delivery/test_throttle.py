@@ -29,10 +29,11 @@ class World:
         self.work(1.0)
         return 1 / (1 + self.throttle.rest())
 
-    def find(self, *waited: float) -> None:
-        """Rows that have waited so long, each a while after the one before."""
+    def find(self, *waited: float, worked: float = 6.0) -> None:
+        """Rows that have waited so long, each a while after the one before, of which so many seconds were work."""
         for each in waited:
-            self.clock.now += JUDGE_SECONDS
+            self.work(worked)
+            self.clock.now += max(self.throttle.rest(), JUDGE_SECONDS - worked)
             self.throttle.found(each)
 
 
@@ -94,6 +95,7 @@ def test_a_share_with_which_rows_wait_ever_longer_grows(world: World) -> None:
     assert world.share() == pytest.approx(0.4)
     world.find(HOUR + 18, HOUR + 25)
     assert world.share() == 1.0
+    assert not world.throttle.gentle
     world.find(HOUR + 20)
     assert world.share() == pytest.approx(0.5)
     world.find(HOUR, HOUR - 20)
@@ -102,6 +104,11 @@ def test_a_share_with_which_rows_wait_ever_longer_grows(world: World) -> None:
 
 def test_a_backlog_that_appears_or_shrinks_isnt_a_share_that_is_too_small(world: World) -> None:
     world.find(1.0, HOUR, HOUR - 30, HOUR - 60, 2 * HOUR)
+    assert world.share() == pytest.approx(0.2)
+
+
+def test_where_the_line_is_slow_the_share_doesnt_grow(world: World) -> None:
+    world.find(HOUR, HOUR + 9, HOUR + 18, worked=0.1)
     assert world.share() == pytest.approx(0.2)
 
 
