@@ -134,13 +134,34 @@ async def ask(
         SQLAlchemyError: the database didn't answer; nothing is known to have been asked.
         UnansweredError: the database doesn't answer any more.
     """
-    name = await run_sync(_request, engine, kind, tables, arguments)
+    requested: list[str] = []  # what it is known by, once it is asked
     try:
-        return await _wait(engine, name, patience, seen)
+        await _to_its_end(lambda: requested.append(_request(engine, kind, tables, arguments)))
+        return await _wait(engine, requested[0], patience, seen)
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True), suppress(SQLAlchemyError):
-            await run_sync(_look, engine, name, True)
+        for name in requested:
+            with anyio.CancelScope(shield=True), suppress(SQLAlchemyError):
+                await run_sync(_look, engine, name, True)
         raise
+
+
+async def _to_its_end(call: Callable[[], None]) -> None:
+    """Run the call in a thread, and return, or be cancelled, only when it has ended.
+
+    Ctrl-C cancels the task that waits for a thread in spite of every shield, but not one that was started beside it.
+    """
+    failed: list[SQLAlchemyError] = []
+
+    async def run() -> None:
+        try:
+            await run_sync(call)
+        except SQLAlchemyError as error:
+            failed.append(error)  # a task group would wrap it
+
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(run)
+    if failed:
+        raise failed[0]
 
 
 async def _wait(engine: Engine, name: str, patience: Patience, tell: Seen) -> Answer:

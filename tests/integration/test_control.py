@@ -1,6 +1,8 @@
 """What operators ask for, on a real database: pauses and who follows them, failed items, and rows by the minute."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,9 +10,10 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from database.activity import MINUTES, read_activity
+from database.commands import request
 from database.engine import connect
 from database.failed import (
     AT_ONCE,
@@ -25,6 +28,7 @@ from database.failed import (
 from database.locks import lock_name
 from database.schema import batch, command, metadata, queue
 from database.schema import table as notes
+from operations import control
 from operations.control import Patience, PausedError, PauseState, flush, pause, resume
 
 pytestmark = pytest.mark.integration
@@ -135,6 +139,35 @@ def states(engine: Engine) -> dict[tuple[str, str], int]:
             text("SELECT table_name, sync_status, COUNT(*) FROM bq_sync_queue GROUP BY table_name, sync_status")
         )
         return {(table, state): count for table, state, count in rows}
+
+
+def test_what_is_asked_while_the_waiting_is_cancelled_is_withdrawn(
+    prepared: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does it: the task is cancelled while a thread writes what is asked."""
+    writes, cancelled = threading.Event(), threading.Event()
+
+    def slow_request(connection: Connection, *asked: Any) -> str:
+        writes.set()
+        assert cancelled.wait(10)
+        return request(connection, *asked)
+
+    async def cancel_in_the_middle() -> None:
+        flushing = asyncio.ensure_future(flush(prepared, ["logs"], Patience(taken=30, done=30, look=0.01)))
+        await anyio.to_thread.run_sync(writes.wait)
+        flushing.cancel()
+        await asyncio.sleep(0)  # it is told
+        cancelled.set()
+        with pytest.raises(asyncio.CancelledError):
+            await flushing
+
+    monkeypatch.setattr(control, "request", slow_request)
+    asking(cancel_in_the_middle)
+    with prepared.connect() as connection:
+        until = time.monotonic() + 10
+        while not (states := list(connection.scalars(text("SELECT state FROM bq_sync_command")))):
+            assert time.monotonic() < until
+    assert states == ["withdrawn"]
 
 
 def test_failed_items_come_by_pages_the_newest_first(prepared: Engine) -> None:
