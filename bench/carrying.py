@@ -8,10 +8,9 @@ from sqlalchemy import ColumnClause, Engine, column, select, table
 
 from bench.backlog import SOURCES, TABLE, last_key
 from bench.processes import peak_mb, tree_cpu_seconds
-from bench.site import Site
+from bench.site import LOOK_SECONDS, Site
 from sandbox.child import Child
 
-LOOK_SECONDS = 0.25  # two statements each; from ten a second on the worker would take us for somebody to make room for
 LONGEST_SECONDS = 3600.0
 
 

@@ -40,7 +40,7 @@ from bench.figures import Figure, Goal, Report, at_least, at_most, command_of, d
 from bench.latency import percentile
 from bench.priority import Background
 from bench.producer import Commit, Order, Producer
-from bench.site import Site, site_on
+from bench.site import LOOK_SECONDS, Site, site_on
 from database.commands import Following, read_following, set_paused
 from sandbox.child import Child
 from sandbox.mariadb import MariaDB
@@ -57,7 +57,6 @@ BACKLOGGED = (CATCHING_UP, BESIDE)
 RATE = 50.0
 LONG_MS = 50.0
 WARM_UP_SECONDS = 1.0
-LOOK_SECONDS = 0.2
 SETTLE_SECONDS = 1.0  # for what the phase before has left the server to do
 LONGEST_SECONDS = 600.0  # that anything is waited for
 SMALL = {"rounds": 1, "seconds": 1.5, "backlog": 30_000, "redo_rows": 2_000, "producer": FAST}
@@ -365,7 +364,7 @@ def _until(reached: Callable[[], bool], worker: Child) -> None:
     while not reached():
         if not worker.running or time.monotonic() > deadline:
             raise worker.failure("didn't get on")
-        time.sleep(0.25)  # more often, and the worker would make room for us
+        time.sleep(LOOK_SECONDS)
 
 
 def _waiting(engine: Engine) -> int:

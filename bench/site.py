@@ -21,6 +21,7 @@ from sandbox.proxy import Proxy
 
 PROGRAM = Path(sys.executable).parent / "bq-sync"
 DATABASE = "is22"
+LOOK_SECONDS = 0.25  # between looks at its database; from ten statements a second on the worker would make room for us
 
 
 @dataclass

@@ -29,7 +29,7 @@ from bench import backlog
 from bench.backlog import TABLE
 from bench.figures import Figure, Report, at_most, command_of, deliver, parser
 from bench.producer import Order, Producer
-from bench.site import Site, site
+from bench.site import LOOK_SECONDS, Site, site
 from sandbox.child import Child
 from sandbox.proxy import Proxy
 
@@ -37,7 +37,6 @@ METHODS = ("storage_write", "insert_all")
 COMPRESSIONS = ("none", "gzip")
 LEVEL = 6
 LONGEST_SECONDS = 300.0
-LOOK_SECONDS = 0.25
 SMALL = {"methods": METHODS[:1], "rows": 1000, "trickle_seconds": 5.0, "rest_seconds": 5.0, "interval": 3.0}
 
 
