@@ -67,14 +67,17 @@ class SyncMarker(PipelineActor):
 
     def on_receive(self, message: object) -> None:
         match message:
-            case BatchAppended() | RowsDecided() | Flush() | Drain():
+            case BatchAppended() | RowsDecided() | Flush():
                 self._work.append(message)
-                if isinstance(message, Drain):
-                    self._steps.clear()  # those that are left may be many small ones; all of them can be repeated
                 if not self._retries.pending:
                     self._go_on()
-                elif isinstance(message, Drain):
+            case Drain():
+                self._work.append(message)
+                self._steps.clear()  # those that are left may be many small ones; all of them can be repeated
+                if self._retries.pending:
                     self._retries.receive(RetryNow())  # what can't be done now isn't waited for
+                else:
+                    self._go_on()
             case GoOn():
                 self._rests, self._has_turn = False, True
                 self._go_on()
