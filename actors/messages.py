@@ -1,8 +1,8 @@
 """Every message between the actors: reading this file and the `match` in each actor is reading the system.
 
-Down the pipeline: RowsFound, BatchReady, BatchAppended, and RowsDecided for what isn't sent. Back up, through
-TableOwner: RowsSettled once for every row found, and what the writer measured. Flush is a barrier: every stage passes
-it on behind what came before it.
+Down the pipeline: RowsFound and ColumnsFound, BatchReady, BatchAppended, and RowsDecided for what isn't sent. Back up,
+through TableOwner: RowsSettled once for every row found, and what the writer measured. Flush is a barrier: every stage
+passes it on behind what came before it.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from delivery.finding import Found
 from delivery.ledger import Lookups
 from delivery.rows import Key, Outgoing
 from delivery.settle import Outcome, RowRef
+from delivery.source import ReadByColumns
 
 # To an actor from its scheduler, or from itself.
 
@@ -47,6 +48,13 @@ class RetryNow:
 @dataclass(frozen=True, slots=True)
 class RowsFound:
     rows: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsFound:
+    """More rows to be sent, none of them suspect or with an item."""
+
+    rows: ReadByColumns
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import cast
 import structlog
 
 from actors.messages import (
+    ColumnsFound,
     Flush,
     GoOn,
     LookupPassDone,
@@ -22,7 +23,7 @@ from actors.parts import Clock, PipelineActor, Recipient, Scheduler
 from actors.retries import Retries
 from actors.room import Room
 from delivery.backoff import Backoff
-from delivery.finding import Page, find_items, find_rows
+from delivery.finding import ONE_BY_ONE, Page, find_items, find_rows
 from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -192,6 +193,7 @@ class Poller(PipelineActor):
 
     def _read_items(self) -> None:
         if self._after_item is not None and (limit := self._page()):
+            limit = min(limit, ONE_BY_ONE)
             page = find_items(self._source, self._after_item, limit, self._room, self._lookups, has_flag=self._has_flag)
             self._after_item = cast("int | None", page.last)
             self._pass_counts = self._pass_counts and all(item > self._lookups.items_to for item in page.waits)
@@ -216,11 +218,14 @@ class Poller(PipelineActor):
 
     def _hand_on(self, page: Page) -> None:
         self._room.add(page.found)
-        since = next((row.since for row in page.found if row.since is not None), None)
+        since = page.since
         if since is not None:
             self._throttle.found(self._clock.time() - since.timestamp())
         if page.found:
             self._batcher.tell(RowsFound(page.found))
+        for read in page.by_columns:
+            self._room.add_columns(read)
+            self._batcher.tell(ColumnsFound(read))
         alike: dict[tuple[Outcome, str | None], list[RowRef]] = {}
         for decided in page.decided:
             self._room.add_decided(decided.row)

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from delivery.finding import Found
 from delivery.rows import Key
 from delivery.settle import RowRef
+from delivery.source import ReadByColumns
 
-PAGE_ROWS = 1000
+PAGES = 4  # at least, that fit into a room: one is read, one converted, one sent and one marked
+PAGE_ROWS = 4000
 GENTLE_PAGE_ROWS = 200  # while others use the database too
 FIRST_GUESS = 1_000_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
 ROW_BYTES = 200  # what a row costs in memory beyond its values
@@ -54,23 +56,30 @@ class Room:
         return item in self._items
 
     def page(self, *, gentle: bool = False) -> int:
-        """How many rows may be read next; 0: none."""
+        """How many rows may be read next; 0: none until there is room for a page that is worth its cost."""
         rows = self._most_rows - max(len(self._keys), len(self._items))
         nbytes = self._most_bytes - self._nbytes
-        if rows <= 0 or nbytes <= 0:
-            return 0
         most = GENTLE_PAGE_ROWS if gentle else PAGE_ROWS
-        return max(1, min(rows, most, int(nbytes / self._row_bytes)))
+        page = min(rows, most, int(nbytes / self._row_bytes))
+        fewest = min(most, self._most_rows // PAGES, int(self._most_bytes / PAGES / self._row_bytes))
+        return max(1, page) if self.is_empty or page >= max(1, fewest) else 0
 
     def add(self, found: Iterable[Found]) -> None:
         """Take in rows that are to be sent."""
         for row in found:
             nbytes = row.nbytes + ROW_BYTES
-            self._row_bytes = max(nbytes, self._row_bytes + (nbytes - self._row_bytes) / 100)  # up at once, down slowly
+            self._row_bytes = max(nbytes, self._row_bytes + (nbytes - self._row_bytes) / 20)  # up at once, down slowly
             self._keys[row.key] = _Held(row.item, nbytes)
             self._nbytes += nbytes
             if row.item is not None:
                 self._items.add(row.item)
+
+    def add_columns(self, read: ReadByColumns) -> None:
+        """Take in rows that are to be sent, each with its share of what they take together."""
+        nbytes = read.nbytes // len(read.keys) + ROW_BYTES
+        self._row_bytes = nbytes
+        self._keys.update(dict.fromkeys(read.keys, _Held(None, nbytes)))
+        self._nbytes += nbytes * len(read.keys)
 
     def add_decided(self, row: RowRef) -> None:
         """Take in a row that isn't sent: its item, else its key, isn't decided again until it is settled."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
-from delivery.source import QueuedItem, Source
+from delivery.source import QueuedItem, ReadByColumns, Source
 from delivery.triage import Item, RowState, Verdict, triage_item, triage_row
 
 _OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
@@ -18,6 +19,9 @@ _OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
     Verdict.NOT_FOUND: (Outcome.FAILED, "row not found: the table has no row with this record id"),
     Verdict.ABANDON: (Outcome.ABANDONED, "BigQuery takes new rows only here, no UPDATE or DELETE"),
 }
+BY_COLUMNS = 100  # rows from which on reading by columns is worth what it costs by itself
+ONE_BY_ONE = 1000  # rows that are read at once in the other way, at most
+
 _NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
 
 
@@ -53,12 +57,22 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page holds. `last`: where the next begins; None: this was the end. `waits`: the items that wait."""
+    """What a page holds. `last`: where the next begins; None: this was the end. `waits`: the items that wait.
+
+    `by_columns`: more rows to be sent, none of which is suspect or has an item.
+    """
 
     found: tuple[Found, ...]
     decided: tuple[Decided, ...]
     last: Key | None
     waits: tuple[int, ...] = ()
+    by_columns: tuple[ReadByColumns, ...] = ()
+
+    @property
+    def since(self) -> datetime | None:
+        """Of the first row that says so: since when it waits."""
+        of_rows = (row.since for row in self.found if row.since is not None)
+        return next(chain(of_rows, *(read.since.values() for read in self.by_columns)), None)
 
 
 class InFlight(Protocol):
@@ -81,7 +95,10 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates}
     to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND]
     # Read last, since most may be left to their items. An item that is committed meanwhile finds its key in flight.
-    rows = source.rows(to_send) if to_send else {}
+    by_columns = source.waiting_by_columns(to_send) if len(to_send) >= BY_COLUMNS and not lookups.first else None
+    one_by_one = to_send[:ONE_BY_ONE] if by_columns is None else []
+    rows = source.rows(one_by_one) if one_by_one else {}
+    last = keys[-1] if len(keys) == limit else None
     return Page(
         found=tuple(
             Found(key, values=row.values, suspect=lookups.first, since=row.since)
@@ -91,7 +108,8 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
         decided=tuple(
             Decided(RowRef(key), Outcome.FLAGGED) for key, verdict in verdicts.items() if verdict is Verdict.FLAG
         ),
-        last=keys[-1] if len(keys) == limit else None,
+        last=one_by_one[-1] if by_columns is None and len(one_by_one) < len(to_send) else last,
+        by_columns=tuple(by_columns or ()),
     )
 
 

@@ -1,8 +1,10 @@
 """The rows of a batch, as the ledger keeps them and as they are sent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, chain
+from math import ceil
+from typing import Any, NamedTuple, Protocol, Self
 
 TIMED_ROWS = 500  # of a batch, at most, are known by the time since which they wait: enough to measure by
 
@@ -49,6 +51,23 @@ class Encoded(Protocol):
         """The same with the rows at these places only, in this order."""
         ...
 
+    def join(self, others: Sequence[Any]) -> "Encoded":
+        """These rows, and behind them those of others of the same kind and shape."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """Rows of one shape as BigQuery will have them: encoded, and what the ledger will keep of each.
+
+    `row_bytes`: what each takes on the wire, about.
+    """
+
+    shape: tuple[str, ...]
+    rows: SentRows
+    encoded: Encoded
+    row_bytes: Sequence[int]
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -72,3 +91,26 @@ class Outgoing:
             self.encoded.take(places),
             {now: self.since[before] for now, before in enumerate(places) if before in self.since},
         )
+
+    @classmethod
+    def join(cls, pieces: Sequence[Self]) -> Self:
+        """Pieces of one shape, one at least, as one batch."""
+        first, *others = pieces
+        if not others and len(first.since) <= TIMED_ROWS:
+            return first
+        return cls(
+            replace(first.rows, rows=tuple(chain.from_iterable(piece.rows.rows for piece in pieces))),
+            tuple(chain.from_iterable(piece.items for piece in pieces)),
+            first.encoded.join([piece.encoded for piece in others]) if others else first.encoded,
+            _timed(pieces),
+        )
+
+
+def _timed(pieces: Sequence[Outgoing]) -> dict[int, float]:
+    starts = accumulate(map(len, pieces[:-1]), initial=0)
+    timed = [
+        (start + place, since)
+        for start, piece in zip(starts, pieces, strict=True)
+        for place, since in piece.since.items()
+    ]
+    return dict(timed[:: max(1, ceil(len(timed) / TIMED_ROWS))])

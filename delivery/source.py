@@ -1,9 +1,9 @@
 """The port to what is waiting: source rows and queue items, read without locks and without a lease."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from delivery.rows import Key
 from delivery.triage import Item, RowState
@@ -32,6 +32,38 @@ class SourceRow(NamedTuple):
     since: datetime | None = None
 
 
+class ReadByColumns(Protocol):
+    """Some waiting rows as they were read together, each column as one value: nothing is made for a single row.
+
+    A column is known by its place among the mapping's columns.
+    """
+
+    @property
+    def keys(self) -> Sequence[Key]: ...
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the values take."""
+        ...
+
+    @property
+    def since(self) -> Mapping[int, datetime]:
+        """Of some rows, by their places: what their age column says."""
+        ...
+
+    def texts(self, place: int) -> Any:
+        """A column as the server writes it: a `pyarrow.Array` of strings, or of bytes where it is a binary column."""
+        ...
+
+    def values(self, place: int) -> Sequence[object]:
+        """A column with the values that `Source.rows` has."""
+        ...
+
+    def rows(self) -> Iterable[Sequence[object]]:
+        """The same rows one by one, with the values that `Source.rows` has."""
+        ...
+
+
 class SourceError(Exception):
     """The database didn't answer a read; its text says why, without values."""
 
@@ -41,7 +73,7 @@ class SourceChangedError(Exception):
 
 
 class Source(Protocol):
-    """One table's rows and items. Every method may raise SourceError, and `rows` SourceChangedError."""
+    """One table's rows and items. Every method may raise SourceError, and those that read rows SourceChangedError."""
 
     def anything_waits(self) -> bool:
         """Whether there is a pending item, or a row that `waiting_keys` would tell of: one question in a quiet time."""
@@ -69,4 +101,8 @@ class Source(Protocol):
 
     def rows(self, keys: Collection[Key]) -> Mapping[Key, SourceRow]:
         """The rows that are there."""
+        ...
+
+    def waiting_by_columns(self, keys: Sequence[Key]) -> Sequence[ReadByColumns] | None:
+        """Those of the rows that still wait and aren't settling; None: they have to be read as `rows`."""
         ...

@@ -1,7 +1,10 @@
 """How many bytes a row takes in an Arrow record batch, about, told from its values before it is encoded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mapping.row import RowBytes
 from mapping.schema import BigQueryColumn
@@ -45,6 +48,32 @@ def arrow_bytes(columns: Sequence[BigQueryColumn]) -> RowBytes:
         return nbytes
 
     return row_bytes
+
+
+def batch_bytes(columns: Sequence[BigQueryColumn]) -> Callable[[Any], list[int]]:
+    """What tells the same of each row of an Arrow record batch of these columns."""
+    fixed_bytes = sum(_least_bytes(column) for column in columns)
+
+    def row_bytes(batch: Any) -> list[int]:
+        nbytes = pa.repeat(pa.scalar(fixed_bytes, pa.int64()), len(batch))
+        for column, array in zip(columns, batch.columns, strict=True):
+            if column.mode == "REPEATED":
+                nbytes = pc.add(nbytes, _bytes_of_arrays(array, None if _is_text(column) else _WIDTHS[column.type]))
+            elif _is_text(column):
+                nbytes = pc.add(nbytes, pc.coalesce(pc.binary_length(array), 0))
+        sizes: list[int] = nbytes.to_pylist()
+        return sizes
+
+    return row_bytes
+
+
+def _bytes_of_arrays(arrays: Any, width: int | None) -> Any:
+    """The elements of each array; they are of one `width`, or else texts."""
+    if width is not None:
+        return pc.multiply(pc.list_value_length(arrays), width + _VALIDITY)
+    of_elements = pc.add(pc.binary_length(arrays.values).cast(pa.int64()), _VALIDITY + _OFFSET)
+    ends = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(of_elements)])
+    return pc.subtract(ends.take(arrays.offsets[1:]), ends.take(arrays.offsets[:-1]))
 
 
 def _is_text(column: BigQueryColumn) -> bool:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from config.settings import ColumnOrigin, TableSettings, WriteMethod
 from mapping.arrow import ArrowEncoding
+from mapping.by_columns import ColumnConverter, ColumnMaker
 from mapping.checks import destination_problems, nearest, source_problems
 from mapping.encoding import Encoding
 from mapping.from_source import SourceValues
@@ -55,7 +56,8 @@ def compile_mapping(
     places = {column: place for place, column in enumerate(source_columns)}
     makers: dict[str, Make] = {}
     problems = [*source_problems(settings, source), *destination_problems(settings, destination)]
-    maker = Maker(source.columns, places, SourceValues(moments), site_id)
+    source_values = SourceValues(moments)
+    maker = Maker(source.columns, places, source_values, site_id)
     for column_name, origin in settings.columns.items():
         try:
             missing = list(_missing(origin, source))
@@ -82,6 +84,12 @@ def compile_mapping(
         zone=moments,
         encoding=encoding,
     )
+    column_maker = ColumnMaker(source.columns, places, source_values, site_id)
+    by_columns = ColumnConverter(
+        [(column, column_maker.make(settings.columns[column.name], column)) for column in columns],
+        settings.identity_columns,
+        partition_column,
+    )
     own = {settings.synced_flag, settings.synced_at}
     return TableMapping(
         name=name,
@@ -101,6 +109,7 @@ def compile_mapping(
         read_row=RowReader(layout, [makers[column.name] for column in columns]).row,
         read_payload=payloads.row,
         encoding=encoding,
+        read_columns=by_columns.convert if write_method == "storage_write" else None,
     )
 
 

@@ -87,7 +87,8 @@ class SourceValues:
         """What makes a value an array of a BigQuery type: a JSON array becomes one, and so does a set."""
         if family is Family.TEXT:
             to_array = from_json.array_of(from_json.scalar(type_, self._zone))
-            return lambda text: to_array(json_text.parse(text))
+            parse = json_text.parse_texts if type_ == "STRING" else json_text.parse
+            return lambda text: to_array(parse(text))
         if family is Family.CHOICES and type_ == "STRING":
             return lambda chosen: chosen.split(",") if chosen else []
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -39,6 +40,9 @@ class JsonRows:
 
     def take(self, places: Sequence[int]) -> "JsonRows":
         return JsonRows(tuple(self.rows[place] for place in places))
+
+    def join(self, others: Sequence["JsonRows"]) -> "JsonRows":
+        return JsonRows((*self.rows, *chain.from_iterable(other.rows for other in others)))
 
     def body(self) -> bytes:
         """The request's body."""

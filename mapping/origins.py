@@ -28,7 +28,7 @@ def reads(origin: ColumnOrigin) -> tuple[str, ...]:
         case FromValue():
             return ()
         case FromObject(object=members):
-            return tuple(_member_column(member) for member in members.values())
+            return tuple(member_column(member) for member in members.values())
         case _:
             assert_never(origin)
 
@@ -132,7 +132,7 @@ class Maker:
             raise Impossible(f"an object can't be {_type(column)}, only JSON")
         parts: list[tuple[str, int, Convert]] = []
         for member, named in members.items():
-            name = _member_column(named)
+            name = member_column(named)
             holds_json = isinstance(named, JsonMember) or self._columns[name].holds_json
             convert = self._values.member(self._family(name), holds_json=holds_json)
             if convert is None:
@@ -155,7 +155,8 @@ class Maker:
         return self._values.scalar(source, column.type)
 
 
-def _member_column(member: str | JsonMember) -> str:
+def member_column(member: str | JsonMember) -> str:
+    """The source column that a member of an object is made of."""
     return member.json_column if isinstance(member, JsonMember) else member
 
 

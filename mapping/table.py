@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from delivery.rows import Encoded, Key
+from delivery.rows import Converted, Encoded, Key
+from delivery.source import ReadByColumns
 from mapping.encoding import Encoding
 from mapping.key import KeyOf
 from mapping.origins import Make
@@ -63,6 +64,7 @@ class TableMapping:
     read_row: Callable[[Sequence[object]], Row] = field(repr=False)
     read_payload: Callable[[Key, str], Row] = field(repr=False)
     encoding: Encoding = field(repr=False)
+    read_columns: Callable[[ReadByColumns], Converted] | None = field(repr=False)  # None: only rows can be converted
 
     def key_of(self, record_id: str) -> Key | None:
         """The key that a queue item's record id means ('007' is 7); None: no row of this table can have it."""
@@ -87,3 +89,12 @@ class TableMapping:
     def encode(self, keys: Sequence[Key], rows: Sequence[Row]) -> Encoded:
         """The rows, at least one and all of one shape, each with its source key, as they go over the wire."""
         return self.encoding.encode(keys, rows)
+
+    def of_columns(self, read: ReadByColumns) -> Converted:
+        """The BigQuery rows of source rows, one at least, that were read by columns.
+
+        Raises:
+            Unfit: BigQuery can't take one of them.
+        """
+        assert self.read_columns is not None  # else nobody reads so
+        return self.read_columns(read)

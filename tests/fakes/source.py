@@ -2,7 +2,11 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
 
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
@@ -13,14 +17,37 @@ from tests.fakes.database import MemoryDatabase, StoredItem
 from tests.fakes.mapping import SOURCE
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryColumns:
+    """`delivery.source.ReadByColumns` of rows that are there one by one."""
+
+    keys: Sequence[Key]
+    row_values: Sequence[Sequence[object]]
+    since: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        return 1000 * len(self.keys)
+
+    def texts(self, place: int) -> Any:
+        return pa.array([None if value is None else str(value) for value in self.values(place)], pa.utf8())
+
+    def values(self, place: int) -> Sequence[object]:
+        return [values[place] for values in self.row_values]
+
+    def rows(self) -> Sequence[Sequence[object]]:
+        return self.row_values
+
+
 class MemorySource:
     """Reads rows and items of `database`.
 
-    `failures` are for the next calls, one each: True fails it.
+    `failures` are for the next calls, one each: True fails it. `by_columns`: it can be read so.
     """
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, *, by_columns: bool = False) -> None:
         self._db = database
+        self._by_columns = by_columns
         self._read_key = key_of(SOURCE.columns["id"])
         self.failures: deque[bool] = deque()
 
@@ -69,6 +96,12 @@ class MemorySource:
         self._answer()
         there = [key for key in keys if key in self._db.values]
         return {key: SourceRow(self._state(key), self._db.values[key], key in self._db.settling) for key in there}
+
+    def waiting_by_columns(self, keys: Sequence[Key]) -> Sequence[MemoryColumns] | None:
+        self._answer()
+        waiting = self._unsynced()
+        there = [key for key in keys if key in waiting]
+        return [MemoryColumns(there, [self._db.values[key] for key in there])] if self._by_columns else None
 
     def _state(self, key: Key) -> RowState:
         if not self._db.has_flag:

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from delivery.destination import AlreadyThere, Appended, AppendResult, Count, FinalizeResult, Missing, NoCount
 from delivery.errors import DestinationError, ErrorClass, Failure
@@ -35,6 +36,9 @@ class SimRows:
 
     def take(self, places: Sequence[int]) -> "SimRows":
         return SimRows(tuple(self.rows[place] for place in places))
+
+    def join(self, others: Sequence["SimRows"]) -> "SimRows":
+        return SimRows((*self.rows, *chain.from_iterable(other.rows for other in others)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from actors.batcher import AHEAD, Batcher
 from actors.messages import (
     AppendMeasured,
     BatchReady,
+    ColumnsFound,
     Flush,
     QuotaExceeded,
     RowsDecided,
@@ -22,6 +23,7 @@ from delivery.settle import Outcome, RowRef
 from tests.fakes.clock import FakeClock, FakeScheduler
 from tests.fakes.inbox import Inbox, pump
 from tests.fakes.mapping import payload, sample_mapping, sent_rows
+from tests.fakes.source import MemoryColumns
 
 BATCH_SIZE = 3
 INTERVAL = 30.0
@@ -171,6 +173,40 @@ def test_a_row_whose_conversion_fails_unforeseen_fails_alone() -> None:
     world.tell(RowsFound((Found(1, values=(1, "some")), Found(2, values=(2,)))))  # a value is missing: a bug of ours
     failed = world.marker.take_one(RowsDecided)
     assert (failed.rows, failed.outcome) == ((RowRef(2),), Outcome.FAILED)
+    assert world.batches() == [(1,)]
+
+
+def test_rows_that_were_read_by_columns_go_with_the_others() -> None:
+    world = World()
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    world.tell(RowsFound((Found(1, item=5, payload=payload("then")),)), WriterReady())
+    world.tell(ColumnsFound(MemoryColumns([2, 3], [(2, "two"), (3, "three")], {1: noon})))
+    world.tell(RowsFound((Found(4, item=6, payload=payload("four")),)))
+    first, second = (batch.outgoing for batch in world.writer.take(BatchReady))
+    assert first.rows == sent_rows(1)
+    assert second.rows == sent_rows(2, 3, 4)
+    assert second.items == (None, None, 6)
+    assert second.since == {1: noon.timestamp()}
+    rows = second.encoded.record_batch.to_pylist()  # type: ignore[attr-defined]  # ArrowRows
+    assert [row["label"] for row in rows] == ["two", "three", "four"]
+
+
+def test_a_bad_row_fails_alone_among_those_that_were_read_by_columns() -> None:
+    world = World()
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    world.tell(ColumnsFound(MemoryColumns([1, 2, 3], [(1, "one"), (2, None), (3, "three")], {2: noon})))
+    failed = world.marker.take_one(RowsDecided)
+    assert (failed.rows, failed.outcome) == ((RowRef(2),), Outcome.FAILED)
+    assert failed.reason is not None
+    assert "label" in failed.reason
+    outgoing = world.writer.take_one(BatchReady).outgoing
+    assert (outgoing.rows, outgoing.since) == (sent_rows(1, 3), {1: noon.timestamp()})
+
+
+def test_what_is_unforeseen_by_columns_is_found_out_row_by_row() -> None:
+    world = World()
+    world.tell(ColumnsFound(MemoryColumns([1, 2], [(1, "one"), (2,)])))  # a value is missing: a bug of ours
+    assert world.marker.take_one(RowsDecided).rows == (RowRef(2),)
     assert world.batches() == [(1,)]
 
 

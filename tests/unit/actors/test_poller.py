@@ -4,6 +4,7 @@ import pytest
 
 from actors.messages import (
     ChildFailed,
+    ColumnsFound,
     Flush,
     LookupPassDone,
     LookupsChanged,
@@ -18,6 +19,7 @@ from actors.messages import (
 )
 from actors.poller import Poller
 from actors.room import GENTLE_PAGE_ROWS, Room
+from delivery.finding import BY_COLUMNS
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -45,9 +47,10 @@ class World:
         items_to: int = 0,
         aside: tuple[Key, ...] = (),
         throttle: Throttle | None = None,
+        by_columns: bool = False,
     ) -> None:
         self.db = MemoryDatabase()
-        self.source = MemorySource(self.db)
+        self.source = MemorySource(self.db, by_columns=by_columns)
         self.scheduler = FakeScheduler(self.db.clock)
         self.upstream, self.batcher, self.marker = Inbox(), Inbox(), Inbox()
         self.poller = Poller(
@@ -97,6 +100,22 @@ def test_rows_and_items_are_found_once() -> None:
     assert sorted(world.found(), key=str) == [1, 2]
     world.tick()
     assert world.found() == []
+
+
+def test_rows_that_are_read_by_columns_are_in_flight_until_they_are_settled() -> None:
+    world = World(most_rows=10 * BY_COLUMNS, by_columns=True)
+    world.db.add_rows(*range(BY_COLUMNS))
+    world.tick()
+    (found,) = world.batcher.take(ColumnsFound)
+    assert list(found.rows.keys) == list(range(BY_COLUMNS))
+    assert world.found() == []
+    world.db.add_rows(BY_COLUMNS)
+    world.tick()
+    assert world.found() == [BY_COLUMNS]
+    world.settle(*range(BY_COLUMNS + 1))
+    world.db.flags.clear()
+    world.tick()
+    assert [list(message.rows.keys) for message in world.batcher.take(ColumnsFound)] == [list(range(BY_COLUMNS + 1))]
 
 
 def test_each_pass_finds_what_came_since_also_below_what_was_found() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivery.finding import Page, find_items, find_rows
+from delivery.finding import BY_COLUMNS, ONE_BY_ONE, Page, find_items, find_rows
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -54,6 +54,35 @@ def test_waiting_rows_are_found_with_their_values(db: MemoryDatabase) -> None:
         (1, None, (1, "some")),
         (3, None, (3, "some")),
     ]
+
+
+def by_columns(db: MemoryDatabase, limit: int, **lookups: object) -> Page:
+    source = MemorySource(db, by_columns=True)
+    return find_rows(source, None, limit, InFlight(), Lookups(**lookups))  # type: ignore[arg-type]  # fields of Lookups
+
+
+def test_many_rows_are_read_by_columns(db: MemoryDatabase) -> None:
+    db.add_rows(*range(BY_COLUMNS))
+    page = by_columns(db, BY_COLUMNS)
+    assert page.found == ()
+    assert [list(read.keys) for read in page.by_columns] == [list(range(BY_COLUMNS))]
+    assert page.last == BY_COLUMNS - 1
+
+
+def test_fewer_are_read_one_by_one_and_so_are_those_that_have_to_be_looked_up(db: MemoryDatabase) -> None:
+    db.add_rows(*range(BY_COLUMNS))
+    assert len(by_columns(db, BY_COLUMNS - 1).found) == BY_COLUMNS - 1
+    page = by_columns(db, BY_COLUMNS, first=True)
+    assert page.by_columns == ()
+    assert all(found.suspect for found in page.found)
+
+
+def test_of_a_large_page_that_is_read_one_by_one_the_rest_is_left_for_the_next(db: MemoryDatabase) -> None:
+    db.add_rows(*range(ONE_BY_ONE + 10))
+    page = rows(db, limit=ONE_BY_ONE + 10)
+    assert len(page.found) == ONE_BY_ONE
+    assert page.last == ONE_BY_ONE - 1
+    assert keys(rows(db, page.last, limit=ONE_BY_ONE)) == list(range(ONE_BY_ONE, ONE_BY_ONE + 10))
 
 
 def test_history_and_settling_rows_are_left_alone(db: MemoryDatabase) -> None:

@@ -72,6 +72,14 @@ def test_types_are_those_that_the_service_documents() -> None:
     assert SCHEMA.field("a_STRING").type == pa.list_(pa.utf8())
 
 
+@given(ROWS)
+def test_pieces_that_are_joined_again_are_the_whole(rows: list[Row]) -> None:
+    whole = encode(SCHEMA, rows)
+    joined = whole.take(range(1)).join([whole.take(range(1, len(rows)))])
+    assert joined == whole
+    assert joined.nbytes == whole.nbytes
+
+
 def test_no_place_taken_is_no_row() -> None:
     row = LAYOUT.row([None] * len(TYPES) + [[]] * len(TYPES))
     assert encode(SCHEMA, [row]).take([]).record_batch.num_rows == 0

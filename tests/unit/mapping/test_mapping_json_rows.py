@@ -61,6 +61,7 @@ def test_sizes_are_exact(rows: list[Row]) -> None:
     kept = encoded.take([len(rows) - 1])
     assert kept.nbytes == len(kept.body())
     assert sent(kept) == sent(encoded)[-1:]
+    assert encoded.take([0]).join([encoded.take(range(1, len(rows)))]) == encoded
 
 
 @given(ROWS)

@@ -1,0 +1,227 @@
+"""Rows that are read by columns are those that are read one by one, whatever their types; or they aren't read so."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Engine, text
+
+from config.settings import TableSettings
+from database.by_columns import Columns
+from database.engine import CONCAT_BYTES, connect_for_reading
+from database.source import SourceColumns, SqlSource
+from delivery.finding import BY_COLUMNS
+from delivery.rows import Key
+from delivery.source import SourceChangedError
+from tests.integration.worlds import LOGS, sql_world
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+FLAG = "synced_to_bq BOOLEAN NULL DEFAULT 0"
+
+
+def settings(**more: object) -> TableSettings:
+    return TableSettings.model_validate(
+        {
+            "destination": "events",
+            "primary_key": "id",
+            "columns": {"event_id": {"template": "det_{id}"}},
+            "identity": ["event_id"],
+            **more,
+        }
+    )
+
+
+@contextmanager
+def source_of(
+    engine: Engine, create: str, columns: Sequence[str], key_of: Callable[[str], Key] = int, **more: object
+) -> Iterator[SqlSource]:
+    """Of a table `logs`, with the connections that a Poller has."""
+    configured = settings(**more)
+    reading = connect_for_reading(engine.url, connections=1)
+    with sql_world(engine, create, configured) as world:
+        described = SourceColumns(configured, world.described, ZoneInfo("Asia/Tokyo"), lambda: NOW)
+        yield SqlSource(reading, "logs", described, columns, key_of, by_columns=True)
+    reading.dispose()
+
+
+def by_columns(source: SqlSource, keys: Sequence[Key]) -> Sequence[Columns]:
+    read = source.waiting_by_columns(keys)
+    assert read is not None
+    return read
+
+
+def fill(engine: Engine, rows: int = BY_COLUMNS, columns: str = "label", values: str = "CONCAT('label ', seq)") -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO logs (id, {columns}) SELECT seq, {values} FROM seq_1_to_{rows}")
+
+
+TYPES = {
+    "tiny": ("TINYINT", ["-128", "0", "127"]),
+    "padded": ("INT(8) UNSIGNED ZEROFILL", ["7", "4294967295"]),
+    "huge": ("BIGINT UNSIGNED", ["0", "18446744073709551615"]),
+    "year_": ("YEAR", ["0", "1901", "2155"]),
+    "price": ("DECIMAL(30,10)", ["-0.0000000001", "99999999999999999999.0123456789", "0"]),
+    "single": ("FLOAT", ["0.1", "-3.4e38", "1e-37", "16777217", "123456.789"]),
+    "twofold": ("DOUBLE", ["0.1", "-1.7976931348623157e308", "5e-324", "1e15", "1e16", "123456789.123456789"]),
+    "fixed": ("DOUBLE(10,3)", ["1.5", "-2.0005"]),
+    "letters": ("CHAR(10)", ["'a'", "'trailing  '", "''", "'夜'"]),
+    "latin": ("VARCHAR(50) CHARACTER SET latin1", ["'Größe'", "'€'", "''"]),
+    "wide": ("VARCHAR(50) CHARACTER SET utf16", ["'夜'", "'😀'"]),
+    "words": ("LONGTEXT", ["'😀 a\\tb\\nc\\0d,e'", "'\\'\"\\\\'", "''", "REPEAT('x', 70000)"]),
+    "choice": ("ENUM('low', 'très haut') CHARACTER SET latin1", ["'très haut'", "'low'"]),
+    "choices": ("SET('night', 'rain')", ["'night,rain'", "''"]),
+    "document": ("JSON", ['\'{"a": [1, 1.50, null, "日本"]}\'', "'null'"]),
+    "code": ("VARBINARY(20)", ["x'00ff10'", "''", "x'2c0a'"]),
+    "fingerprint": ("BINARY(4)", ["x'0102'", "x'00000000'"]),
+    "picture": ("BLOB", ["x'ff00fe'", "''"]),
+    "raw_choice": ("ENUM('a', 'b') CHARACTER SET binary", ["'a'", "'b'"]),
+    "on_day": ("DATE", ["'0001-01-01'", "'9999-12-31'", "'0000-00-00'", "'2026-02-00'"]),
+    "lasted": ("TIME(6)", ["'-838:59:59.000001'", "'00:00:00'", "'23:59:59.125'"]),
+    "whole": ("TIME", ["'-100:00:01'", "'10:00:00'"]),
+    "at": ("DATETIME(6)", ["'2026-01-05 09:00:00.123456'", "'1000-01-01'", "'0000-00-00'"]),
+    "at_second": ("DATETIME", ["'2026-01-05 09:00:00'"]),
+    "stamped": ("TIMESTAMP(3) NULL", ["'2026-01-05 09:00:00.500'", "'1970-01-01 00:00:01'"]),
+    "identifier": ("UUID", ["'123e4567-e89b-12d3-a456-426655440000'"]),
+    "address": ("INET6", ["'2001:db8::1'", "'::'"]),
+    "address4": ("INET4", ["'192.0.2.1'"]),
+}
+
+
+def test_every_type_has_the_values_that_it_has_row_by_row(engine: Engine) -> None:
+    columns = ", ".join(f"{name} {type_}" for name, (type_, _) in TYPES.items())
+    create = f"CREATE TABLE logs (id BIGINT PRIMARY KEY, {columns}, {FLAG}) ENGINE=InnoDB"
+    names = ["id", *TYPES]
+    with source_of(engine, create, names) as source:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET SESSION sql_mode = ''")  # which lets dates in that don't exist
+            for key in range(1, BY_COLUMNS + 1):
+                chosen = [[*values, "NULL"][key % (len(values) + 1)] for _, values in TYPES.values()]
+                connection.execute(
+                    text(
+                        f"INSERT INTO logs ({', '.join(names)}) VALUES ({key}, {', '.join(chosen)})".replace(":", "\\:")
+                    )
+                )
+        keys = range(1, BY_COLUMNS + 1)
+        one_by_one = source.rows(keys)
+        (read,) = by_columns(source, keys)
+        assert read.keys == list(keys)
+        for key, values in zip(read.keys, read.rows(), strict=True):
+            assert dict(zip(names, values, strict=True)) == dict(zip(names, one_by_one[key].values, strict=True))
+        kinds = [[type(value) for value in row] for row in read.rows()]
+        assert kinds == [[type(value) for value in one_by_one[key].values] for key in keys]
+
+
+def test_floating_point_numbers_are_the_same_to_the_last_digit(engine: Engine) -> None:
+    create = f"CREATE TABLE logs (id BIGINT PRIMARY KEY, single FLOAT, twofold DOUBLE, {FLAG}) ENGINE=InnoDB"
+    random = Random(7)
+    with source_of(engine, create, ["id", "single", "twofold"]) as source:
+        rows = [
+            {"id": key, "single": random.uniform(-1, 1) * 10 ** random.randint(-30, 30), "twofold": number}
+            for key in range(2000)
+            if (number := random.uniform(-1, 1) * 10.0 ** random.randint(-300, 300))
+        ]
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO logs (id, single, twofold) VALUES (:id, :single, :twofold)"), rows)
+        one_by_one = source.rows(range(2000))
+        (read,) = by_columns(source, range(2000))
+        assert list(read.rows()) == [tuple(one_by_one[key].values) for key in read.keys]
+
+
+@pytest.mark.parametrize("type_", ["BIT(8)", "GEOMETRY", "POINT"])
+def test_types_that_have_no_text_are_read_row_by_row(engine: Engine, type_: str) -> None:
+    create = f"CREATE TABLE logs (id BIGINT PRIMARY KEY, odd {type_} NULL, {FLAG}) ENGINE=InnoDB"
+    with source_of(engine, create, ["id", "odd"]) as source:
+        fill(engine, columns="odd", values="NULL")
+        assert source.waiting_by_columns(range(1, BY_COLUMNS + 1)) is None
+
+
+def test_only_rows_that_wait_are_read(engine: Engine) -> None:
+    create = LOGS.replace("label VARCHAR(255)", "label VARCHAR(255), at DATETIME NULL")
+    with source_of(engine, create, ["id", "label"], age_column="at", settle_seconds=60) as source:
+        fill(engine, 2 * BY_COLUMNS)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE logs SET synced_to_bq = 1 WHERE id = 3")
+            connection.exec_driver_sql("UPDATE logs SET synced_to_bq = NULL WHERE id = 4")
+            connection.exec_driver_sql("UPDATE logs SET at = '2026-03-01 20:59:01' WHERE id = 5")  # settling
+            connection.exec_driver_sql("DELETE FROM logs WHERE id = 6")
+        (read,) = by_columns(source, range(1, BY_COLUMNS + 1))
+        assert read.keys == [1, 2, *range(7, BY_COLUMNS + 1)]
+
+
+def test_nothing_is_read_where_none_waits_any_more(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        assert by_columns(source, range(BY_COLUMNS)) == []
+
+
+def test_some_rows_tell_since_when_they_wait(engine: Engine) -> None:
+    create = LOGS.replace("label VARCHAR(255)", "label VARCHAR(255), at DATETIME NULL")
+    for carried in (["id", "label"], ["id", "at", "label"]):
+        with source_of(engine, create, carried, age_column="at") as source:
+            fill(engine, 2 * BY_COLUMNS, "at", "IF(seq = 1, NULL, '2026-03-01 09:00:00' + INTERVAL seq SECOND)")
+            (read,) = by_columns(source, range(1, 2 * BY_COLUMNS + 1))
+            assert 10 <= len(read.since) <= 100
+            assert 0 not in read.since  # which has none
+            assert all(
+                since == datetime(2026, 3, 1, 0, (1 + place) // 60, (1 + place) % 60, tzinfo=UTC)
+                for place, since in read.since.items()
+            )
+            assert all(len(row) == len(carried) for row in read.rows())
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE logs")
+
+
+def test_a_column_that_is_too_long_in_all_is_read_row_by_row(engine: Engine) -> None:
+    with source_of(engine, LOGS.replace("VARCHAR(255)", "LONGTEXT"), ["id", "label"]) as source:
+        fill(engine, BY_COLUMNS, values=f"REPEAT('x', {CONCAT_BYTES // BY_COLUMNS})")
+        assert [len(read.keys) for read in by_columns(source, range(1, BY_COLUMNS + 1))] == [BY_COLUMNS]
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE logs SET label = CONCAT(label, 'x') WHERE id = 1")
+        assert source.waiting_by_columns(range(1, BY_COLUMNS + 1)) is None
+
+
+def test_columns_that_are_larger_together_than_a_packet_may_be_are_read_all_the_same(engine: Engine) -> None:
+    create = LOGS.replace("label VARCHAR(255)", "a LONGTEXT, b LONGTEXT, c LONGTEXT")
+    with source_of(engine, create, ["id", "a", "b", "c"]) as source:
+        with engine.begin() as connection:
+            assert connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one() <= 3 * 7_000_000
+        fill(engine, BY_COLUMNS, "a, b, c", ", ".join(["REPEAT('x', 70000)"] * 3))
+        (read,) = by_columns(source, range(1, BY_COLUMNS + 1))
+        assert read.nbytes > 3 * 7_000_000
+
+
+def test_a_column_whose_type_was_changed_is_noticed(engine: Engine) -> None:
+    create = LOGS.replace("label VARCHAR(255)", "at DATETIME")
+    with source_of(engine, create, ["id", "at"]) as source:
+        fill(engine, columns="at", values="'2026-03-01 12:00:00'")
+        by_columns(source, range(1, BY_COLUMNS + 1))
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE logs MODIFY at TIMESTAMP NULL")
+        with pytest.raises(SourceChangedError):
+            source.waiting_by_columns(range(1, BY_COLUMNS + 1))
+
+
+def test_keys_with_gaps_are_read_in_as_few_pieces_as_are_worth_it(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine, 1000)
+        pieces = by_columns(source, [*range(1, 300), *range(301, 600)])
+        assert [list(piece.keys) for piece in pieces] == [list(range(1, 300)), list(range(301, 600))]
+        (odd,) = by_columns(source, range(1, 1000, 2))
+        assert sorted(odd.keys) == list(range(1, 1000, 2))
+        some_runs = [key for key in range(1, 1000) if key % 10]
+        assert source.waiting_by_columns(some_runs) is None
+
+
+def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) -> None:
+    create = f"CREATE TABLE logs (id VARCHAR(20) PRIMARY KEY, label VARCHAR(255), {FLAG}) ENGINE=InnoDB"
+    with source_of(engine, create, ["id", "label"], str) as source:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO logs (id, label) SELECT CONCAT('Nö ', seq), seq FROM seq_1_to_200")
+        keys = source.waiting_keys(None, 200)
+        (read,) = by_columns(source, keys)
+        assert sorted(read.keys) == sorted(keys)
+        assert ("Nö 7", "7") in read.rows()
