@@ -59,10 +59,12 @@ class Room:
         """How many rows may be read next; 0: none until there is room for a page that is worth its cost."""
         rows = self._most_rows - max(len(self._keys), len(self._items))
         nbytes = self._most_bytes - self._nbytes
+        if rows <= 0 or nbytes <= 0:
+            return 0
         most = GENTLE_PAGE_ROWS if gentle else PAGE_ROWS
-        page = min(rows, most, int(nbytes / self._row_bytes))
+        page = max(1, min(rows, most, int(nbytes / self._row_bytes)))
         fewest = min(most, self._most_rows // PAGES, int(self._most_bytes / PAGES / self._row_bytes))
-        return max(1, page) if self.is_empty or page >= max(1, fewest) else 0
+        return page if self.is_empty or page >= fewest else 0
 
     def add(self, found: Iterable[Found]) -> None:
         """Take in rows that are to be sent."""

@@ -72,8 +72,10 @@ def test_room_is_counted_in_bytes() -> None:
     room = Room(10_000, most_bytes=10 * FIRST_GUESS)
     assert room.page() == 10
     room.add([Found(1, values=("x" * 9 * FIRST_GUESS,))])
+    assert room.page() == 1
+    room.add([Found(2, values=("x" * 9 * FIRST_GUESS,))])
     assert room.page() == 0
-    room.free([RowRef(1)])
+    room.free([RowRef(1), RowRef(2)])
     assert room.page() == 1  # where rows turn out to be large, the next page is a small one at once
     for key in range(3, 1003):
         room.add([Found(key)])
