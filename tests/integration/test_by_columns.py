@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,9 @@ from database.source import SourceColumns, SqlSource
 from delivery.finding import BY_COLUMNS
 from delivery.rows import Key
 from delivery.source import SourceChangedError
+from sandbox.emulator import Emulator
+from sandbox.mariadb import MariaDB
+from tests.integration.pipeline import notes_site
 from tests.integration.worlds import LOGS, sql_world
 
 pytestmark = pytest.mark.integration
@@ -225,3 +228,33 @@ def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) ->
         (read,) = by_columns(source, keys)
         assert sorted(read.keys) == sorted(keys)
         assert ("Nö 7", "7") in read.rows()
+
+
+def test_of_a_thousand_rows_the_bad_ones_fail_alone_and_the_others_are_as_they_were(
+    mariadb: MariaDB, emulator: Emulator
+) -> None:
+    with notes_site(mariadb, emulator, batch_size=100, database_share=1) as site:
+        site.run(
+            "INSERT INTO notes (id, label, detail, written_at) SELECT seq, CONCAT('夜 ', seq),"
+            " IF(seq = 3, NULL, JSON_OBJECT('n', seq)), '2026-01-05 09:00:00' + INTERVAL seq SECOND FROM seq_1_to_1000",
+            "UPDATE notes SET label = NULL WHERE id = 500",
+            "UPDATE notes SET detail = '{\"n\": ' WHERE id = 900",
+        )
+        with site.working():
+            site.wait_until(lambda: site.waiting() == 2, "only the bad ones wait")
+
+        assert site.read("SELECT record_id, sync_status, last_error FROM bq_sync_queue ORDER BY id") == [
+            ("500", "failed", "label: is NULL, but the column is REQUIRED"),
+            ("900", "failed", "detail: isn't valid JSON"),
+        ]
+        nine = datetime(2026, 1, 5, 9, tzinfo=UTC)
+        assert sorted(site.sent("notes"), key=lambda row: int(row["note_id"].removeprefix("note_"))) == [
+            {
+                "note_id": f"note_{number}",
+                "label": f"夜 {number}",
+                "detail": None if number == 3 else {"n": number},
+                "written_at": nine + timedelta(seconds=number),
+            }
+            for number in range(1, 1001)
+            if number not in (500, 900)
+        ]
