@@ -13,6 +13,7 @@ from delivery.settle import RowRef
 from delivery.source import ReadByColumns
 from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
+from mapping.values import Unfit
 
 
 @dataclass(slots=True)
@@ -34,16 +35,23 @@ class Conversion:
         """Rows that were read by columns, one at least."""
         try:
             converted = self._mapping.of_columns(read)
-        except Exception as error:  # noqa: BLE001  whatever it is: converted one by one, the rows say which of them has it
-            self._log.info("rows are converted one by one", rows=len(read.keys), reason=str(error))
-            since = read.since
-            return self.of_rows(
-                Found(key, values=values, since=since.get(place))
-                for place, (key, values) in enumerate(zip(read.keys, read.rows(), strict=True))
-            )
+        except Unfit as unfit:
+            self._log.info("rows are converted one by one", rows=len(read.keys), reason=str(unfit))
+            return self._one_by_one(read)
+        except Exception as error:  # noqa: BLE001  what nobody foresaw mustn't hold up rows that can be converted
+            self._log.error("rows could not be converted by columns", rows=len(read.keys), error=type(error).__name__)
+            return self._one_by_one(read)
         since_when = {place: instant.timestamp() for place, instant in read.since.items()}
         outgoing = Outgoing(converted.rows, (None,) * len(read.keys), converted.encoded, since_when)
         return Pieces([Piece(converted.shape, outgoing, converted.row_bytes)])
+
+    def _one_by_one(self, read: ReadByColumns) -> Pieces:
+        """Which shows those that are bad."""
+        since = read.since
+        return self.of_rows(
+            Found(key, values=values, since=since.get(place))
+            for place, (key, values) in enumerate(zip(read.keys, read.rows(), strict=True))
+        )
 
     def of_rows(self, rows: Iterable[Found]) -> Pieces:
         """Rows that were read one by one, or have payloads."""

@@ -164,6 +164,7 @@ class Poller(PipelineActor):
                 self._read_keys()
                 strays = self._find_strays()
         except SourceError as error:
+            self._room.expect_large_rows()
             self._retries.wait("could not read what waits", str(error), self._backoff, self._read)
             return
         except SourceChangedError as changed:
@@ -223,9 +224,9 @@ class Poller(PipelineActor):
             self._throttle.found(self._clock.time() - since.timestamp())
         if page.found:
             self._batcher.tell(RowsFound(page.found))
-        for read in page.by_columns:
-            self._room.add_columns(read)
-            self._batcher.tell(ColumnsFound(read))
+        if page.by_columns is not None:
+            self._room.add_columns(page.by_columns)
+            self._batcher.tell(ColumnsFound(page.by_columns))
         alike: dict[tuple[Outcome, str | None], list[RowRef]] = {}
         for decided in page.decided:
             self._room.add_decided(decided.row)

@@ -62,9 +62,14 @@ class Room:
         if rows <= 0 or nbytes <= 0:
             return 0
         most = GENTLE_PAGE_ROWS if gentle else PAGE_ROWS
-        page = max(1, min(rows, most, int(nbytes / self._row_bytes)))
-        fewest = min(most, self._most_rows // PAGES, int(self._most_bytes / PAGES / self._row_bytes))
+        share = self._most_bytes / PAGES
+        page = max(1, min(rows, most, int(min(nbytes, share) / self._row_bytes)))
+        fewest = min(most, self._most_rows // PAGES, int(share / self._row_bytes))
         return page if self.is_empty or page >= fewest else 0
+
+    def expect_large_rows(self) -> None:
+        """Begin with small pages again: the last one could not be read, and may have been too large for it."""
+        self._row_bytes = FIRST_GUESS
 
     def add(self, found: Iterable[Found]) -> None:
         """Take in rows that are to be sent."""

@@ -25,9 +25,9 @@ class Piece:
     def nbytes(self) -> int:
         return sum(self.row_bytes)
 
-    def first(self, rows: int, nbytes: int) -> int:
+    def fitting(self, rows: int, nbytes: int) -> int:
         """How many of its first rows are within both."""
-        return min(rows, bisect_right(list(accumulate(self.row_bytes)), nbytes))
+        return bisect_right(list(accumulate(self.row_bytes[:rows])), nbytes)
 
     def cut(self, places: range) -> "Piece":
         return Piece(self.shape, self.outgoing.take(places), self.row_bytes[places.start : places.stop], self.suspect)
@@ -56,7 +56,7 @@ class Waiting:
         shape = self._pieces[0].shape
         while self._pieces and self._pieces[0].shape == shape:
             piece = self._pieces[0]
-            many = piece.first(rows, nbytes)
+            many = piece.fitting(rows, nbytes)
             if not taken:
                 many = max(1, many)
             if many == 0:

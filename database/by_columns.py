@@ -31,6 +31,10 @@ from mapping.from_source import Family, family
 from mapping.schema import SourceColumn
 
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+_AS_THEY_ARE = _UTF8 | {"binary"}
+
+FEWEST_ROWS = 100  # from which on it is worth what it costs by itself
+
 _NULL = -1  # the length of one
 
 # Characters of a DOUBLE(255,30). Without it MariaDB believes that 22 are enough for a DOUBLE, and leaves out the rest.
@@ -50,19 +54,29 @@ class EndToEnd:
     def __init__(self, columns: Sequence[tuple[ColumnClause[Any], SourceColumn]]) -> None:
         texts = [_as_text(column, described) for column, described in columns]
         lengths = func.concat_ws(",", *(func.coalesce(func.length(value), _NULL) for value in texts))
-        self._selected = select(*(joined(func.coalesce(value, ""), "''") for value in texts), joined(lengths, r"'\n'"))
+        # Of those that aren't converted: they may have been given other ones since they were described.
+        as_they_are = [value for value, (column, _) in zip(texts, columns, strict=True) if value is column]
+        character_sets = func.min(func.concat_ws(",", "", *map(func.charset, as_they_are)))
+        self._selected = select(
+            *(joined(func.coalesce(value, ""), "''") for value in texts), joined(lengths, r"'\n'"), character_sets
+        )
         self._types = [pa.binary() if family(described) is Family.BYTES else pa.utf8() for _, described in columns]
         self._csv = pa.csv.ConvertOptions(column_types={f"f{place}": pa.int64() for place in range(len(columns))})
 
     def select(self) -> Select[Any]:
-        """For each column its values, and at last their lengths: a line of numbers for each row."""
+        """For each column its values, then their lengths, a line of numbers for each row, and what they rest on."""
         return self._selected
 
-    def split(self, selected: Sequence[bytes | None]) -> list[Any] | None:
-        """The columns as Arrow arrays, empty if no row was found; None: they were too long to be read whole."""
-        *columns, lengths = selected
+    def split(self, selected: Sequence[Any]) -> list[Any] | None:
+        """The columns as Arrow arrays, empty if no row was found.
+
+        None: they have to be read row by row, since they are too long, or no UTF-8 (any more).
+        """
+        *columns, lengths, character_sets = selected
         if lengths is None:
             return [pa.array([], type_) for type_ in self._types]
+        if not _AS_THEY_ARE.issuperset(character_sets.split(",")[1:]):
+            return None
         try:
             table = pa.csv.read_csv(pa.BufferReader(lengths), _CSV_READ, convert_options=self._csv)
         except pa.ArrowInvalid:
@@ -88,7 +102,10 @@ def _array(data: bytes, lengths: Any, type_: Any) -> Any:
     offsets = pa.concat_arrays([_ZERO, ends.cast(pa.int32())])
     buffers = [there.buffers()[1], offsets.buffers()[1], pa.py_buffer(data)]
     array = pa.Array.from_buffers(type_, len(lengths), buffers)
-    array.validate(full=True)
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return None  # a lone surrogate, say, which MariaDB takes for UTF-8
     return array
 
 
@@ -107,8 +124,8 @@ def _as_text(column: ColumnClause[Any], described: SourceColumn) -> ColumnElemen
 
 def joined(values: ColumnElement[Any], separator: str) -> ColumnElement[Any]:
     """The values of all rows in one, as bytes, which neither the server nor the driver converts any more."""
-    joined: BinaryExpression[Any] = values.op("SEPARATOR")(literal_column(separator))
-    return cast(func.group_concat(joined), LargeBinary())
+    all_of_them: BinaryExpression[Any] = values.op("SEPARATOR")(literal_column(separator))
+    return cast(func.group_concat(all_of_them), LargeBinary())
 
 
 @dataclass(frozen=True, slots=True)

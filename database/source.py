@@ -29,11 +29,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import quoted_name
 
 from config.settings import TableSettings
-from database.by_columns import Columns, EndToEnd, can_be_read, decoded, joined
+from database.by_columns import FEWEST_ROWS, Columns, EndToEnd, can_be_read, decoded, joined
 from database.failures import explain
 from database.in_lists import chunks
 from database.schema import batch, queue
-from delivery.finding import BY_COLUMNS
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
 from delivery.source import QueuedItem, SourceChangedError, SourceError, SourceRow
@@ -113,16 +112,11 @@ class SourceColumns:
             if described.on_update and name != self._synced_at:
                 values[name] = self.table.c[name]
         mark = update(self.table).values(values).where(~self.flag.op("<=>")(literal_column("1")))
-        for among in self.among(keys):
-            yield mark.where(among)
-
-    def among(self, keys: Sequence[Key]) -> Iterator[ColumnElement[bool]]:
-        """What holds for rows with these keys: each row is in one of the conditions, each of which an index serves."""
         runs, scattered = _runs(keys)
         for first, last in runs:
-            yield self.key.between(first, last)
+            yield mark.where(self.key.between(first, last))
         for some in chunks(scattered):
-            yield self.key.in_(some)
+            yield mark.where(self.key.in_(some))
 
     def since(self, value: object) -> datetime | None:
         """What the age column says, as an instant; None where it says none."""
@@ -195,10 +189,12 @@ class SqlSource:
         page = query.order_by(key).limit(limit)
         if not self._columns.key_column.is_integer:
             return [row[0] for row in self._read(page)]
-        # As one text, of which Python makes numbers faster than the driver does of as many rows.
-        numbers = joined(page.subquery().c[key.name], "','")
-        text: bytes | None = self._read(select(numbers))[0][0]
-        return [] if text is None else sorted(map(int, text.split(b",")))
+        # As one text, of which Python makes numbers faster than the driver does of as many rows. It may have been cut.
+        numbers = page.subquery().c[key.name]
+        text: bytes | None
+        count, text = self._read(select(func.count(numbers), joined(numbers, "','")))[0]
+        keys = [] if text is None else [int(number) for number in text.split(b",") if number]
+        return sorted(keys) if len(keys) == count else [row[0] for row in self._read(page)]
 
     def pending_items(self, after: int, limit: int) -> Sequence[QueuedItem]:
         columns = (queue.c.id, queue.c.operation, queue.c.resend, _AGE, queue.c.record_id, queue.c.payload)
@@ -290,36 +286,41 @@ class SqlSource:
         settling = _FALSE if young is None else young
         return select(synced, settling, *self._read_columns).select_from(self._columns.table)
 
-    def waiting_by_columns(self, keys: Sequence[Key]) -> Sequence[Columns] | None:
-        waiting = self._columns.waiting()
-        conditions = list(self._columns.among(keys))
-        if self._by_columns is None or waiting is None or len(conditions) * BY_COLUMNS > len(keys):
-            return None
-        read: list[Columns] = []
-        for condition in conditions:
-            query = self._by_columns.select().select_from(self._columns.table).where(waiting, condition)
-            arrays = self._by_columns.split(self._read(query)[0])
-            if arrays is None:
-                return None
-            if len(arrays[0]):
-                read.append(self._columns_of(arrays))
-        return read
+    @property
+    def by_columns(self) -> bool:
+        return self._by_columns is not None
 
-    def _columns_of(self, arrays: Sequence[Any]) -> Columns:
+    def waiting_by_columns(self, keys: Sequence[Key]) -> Columns | None:
+        waiting = self._columns.waiting()
+        if self._by_columns is None or waiting is None or len(keys) < FEWEST_ROWS:
+            return None
+        between = self._columns.key.between(keys[0], keys[-1])
+        selected = self._by_columns.select().select_from(self._columns.table).where(waiting, between)
+        arrays = self._by_columns.split(self._read(selected)[0])
         # Asked for afterwards: had the table been altered before its values were read, this would show it.
         self._read(self._select_rows().limit(0), typed=True)
+        return None if arrays is None else self._among(keys, arrays)
+
+    def _among(self, keys: Sequence[Key], arrays: Sequence[Any]) -> Columns:
         assert self._types is not None
         types = self._types[2:]
-        keys = decoded(arrays[0], types[0])
-        since: dict[int, datetime] = {}
-        if self._age_place is not None:
-            place = self._age_place - 2
-            step = 1 + len(keys) // TIMED_AT_ONCE
-            ages = decoded(arrays[place].take(pa.array(range(0, len(keys), step))), types[place])
-            told = enumerate(map(self._columns.since, ages))
-            since = {number * step: instant for number, instant in told if instant is not None}
+        read = decoded(arrays[0], types[0])
+        wanted = set(keys)
+        places = [place for place, key in enumerate(read) if key in wanted]
+        if len(places) < len(read):
+            arrays = [array.take(pa.array(places, pa.int64())) for array in arrays]
+            read = [read[place] for place in places]
         count = self._values.stop - self._values.start
-        return Columns(cast(Sequence[Key], keys), since, arrays[:count], types[:count])
+        return Columns(cast(Sequence[Key], read), self._some_since(arrays, types), arrays[:count], types[:count])
+
+    def _some_since(self, arrays: Sequence[Any], types: Sequence[int]) -> dict[int, datetime]:
+        if self._age_place is None:
+            return {}
+        place = self._age_place - 2
+        ages = arrays[place]
+        some = range(0, len(ages), 1 + len(ages) // TIMED_AT_ONCE)
+        told = map(self._columns.since, decoded(ages.take(pa.array(some, pa.int64())), types[place]))
+        return {place: since for place, since in zip(some, told, strict=True) if since is not None}
 
     def _state(self, synced: int | None) -> RowState:
         if self._columns.flag is None:

@@ -19,8 +19,7 @@ _OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
     Verdict.NOT_FOUND: (Outcome.FAILED, "row not found: the table has no row with this record id"),
     Verdict.ABANDON: (Outcome.ABANDONED, "BigQuery takes new rows only here, no UPDATE or DELETE"),
 }
-BY_COLUMNS = 100  # rows from which on reading by columns is worth what it costs by itself
-ONE_BY_ONE = 1000  # rows that are read at once in the other way, at most
+ONE_BY_ONE = 250  # rows of a page, at most, where they aren't read by columns
 
 _NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
 
@@ -66,13 +65,14 @@ class Page:
     decided: tuple[Decided, ...]
     last: Key | None
     waits: tuple[int, ...] = ()
-    by_columns: tuple[ReadByColumns, ...] = ()
+    by_columns: ReadByColumns | None = None
 
     @property
     def since(self) -> datetime | None:
         """Of the first row that says so: since when it waits."""
         of_rows = (row.since for row in self.found if row.since is not None)
-        return next(chain(of_rows, *(read.since.values() for read in self.by_columns)), None)
+        of_columns = () if self.by_columns is None else self.by_columns.since.values()
+        return next(chain(of_rows, of_columns), None)
 
 
 class InFlight(Protocol):
@@ -89,13 +89,17 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     Raises:
         SourceError: nothing was decided.
     """
+    # What has to be looked up first goes row by row.
+    tries_columns = source.by_columns and not lookups.first
+    limit = limit if tries_columns else min(limit, ONE_BY_ONE)
     keys = source.waiting_keys(after, limit)
     candidates = [key for key in keys if not in_flight.has_key(key)]
     inserts = source.inserts_of(candidates) if candidates else {}
-    verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates}
-    to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND]
+    verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates} if inserts else {}
+    to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND] if inserts else candidates
     # Read last, since most may be left to their items. An item that is committed meanwhile finds its key in flight.
-    by_columns = source.waiting_by_columns(to_send) if len(to_send) >= BY_COLUMNS and not lookups.first else None
+    # It reads all that wait between the first and the last.
+    by_columns = source.waiting_by_columns(to_send) if tries_columns and 2 * len(to_send) >= len(keys) else None
     one_by_one = to_send[:ONE_BY_ONE] if by_columns is None else []
     rows = source.rows(one_by_one) if one_by_one else {}
     last = keys[-1] if len(keys) == limit else None
@@ -109,7 +113,7 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
             Decided(RowRef(key), Outcome.FLAGGED) for key, verdict in verdicts.items() if verdict is Verdict.FLAG
         ),
         last=one_by_one[-1] if by_columns is None and len(one_by_one) < len(to_send) else last,
-        by_columns=tuple(by_columns or ()),
+        by_columns=by_columns if by_columns is not None and by_columns.keys else None,
     )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
 from math import ceil
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 TIMED_ROWS = 500  # of a batch, at most, are known by the time since which they wait: enough to measure by
+
+T = TypeVar("T")
 
 Key = int | str  # of a source row, as the database returned it
 
@@ -38,7 +40,7 @@ class SentRows:
         return tuple(row.key for row in self.rows)
 
     def take(self, places: Sequence[int]) -> Self:
-        return type(self)(self.identity_columns, self.partition_column, tuple(self.rows[place] for place in places))
+        return type(self)(self.identity_columns, self.partition_column, _taken(self.rows, places))
 
 
 class Encoded(Protocol):
@@ -87,7 +89,7 @@ class Outgoing:
     def take(self, places: Sequence[int]) -> "Outgoing":
         return Outgoing(
             self.rows.take(places),
-            tuple(self.items[place] for place in places),
+            _taken(self.items, places),
             self.encoded.take(places),
             {now: self.since[before] for now, before in enumerate(places) if before in self.since},
         )
@@ -104,6 +106,12 @@ class Outgoing:
             first.encoded.join([piece.encoded for piece in others]) if others else first.encoded,
             _timed(pieces),
         )
+
+
+def _taken(values: tuple[T, ...], places: Sequence[int]) -> tuple[T, ...]:
+    if isinstance(places, range) and places.step == 1:
+        return values[places.start : places.stop]
+    return tuple(values[place] for place in places)
 
 
 def _timed(pieces: Sequence[Outgoing]) -> dict[int, float]:

@@ -103,6 +103,14 @@ class Source(Protocol):
         """The rows that are there."""
         ...
 
-    def waiting_by_columns(self, keys: Sequence[Key]) -> Sequence[ReadByColumns] | None:
-        """Those of the rows that still wait and aren't settling; None: they have to be read as `rows`."""
+    @property
+    def by_columns(self) -> bool:
+        """Whether `waiting_by_columns` is worth asking."""
+        ...
+
+    def waiting_by_columns(self, keys: Sequence[Key]) -> ReadByColumns | None:
+        """Those of the rows that still wait and aren't settling, in any order; None: they have to be read as `rows`.
+
+        `keys` stand in the order of `waiting_keys`, and most rows that wait between the first and the last are theirs.
+        """
         ...

@@ -1,4 +1,4 @@
-"""How many bytes a row takes in an Arrow record batch, about, told from its values before it is encoded."""
+"""How many bytes a row takes in an Arrow record batch, about, told from its values or from the batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

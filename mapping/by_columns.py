@@ -25,7 +25,8 @@ from mapping.values import Unfit
 
 MakeColumn = Callable[[ReadByColumns], Any]  # an Arrow array, or a list of Python's values; raises Unfit
 
-_TEXTS = (Family.TEXT, Family.CHOICE, Family.CHOICES, Family.CANONICAL)
+_TEXTS = frozenset({Family.TEXT, Family.CHOICE, Family.CHOICES, Family.CANONICAL})
+_IN_TEMPLATES = _TEXTS | {Family.INTEGER}
 
 
 class ColumnMaker:
@@ -62,7 +63,7 @@ class ColumnMaker:
         match origin:
             case FromColumn(column=name) if column.mode != "REPEATED":
                 return self._column(name, column.type)
-            case FromTemplate() if all(self._is_text(name) for name in reads(origin)):
+            case FromTemplate() if all(family(self._columns[name]) in _IN_TEMPLATES for name in reads(origin)):
                 return self._template(origin)
             case FromObject(object=members) if all(map(self._is_json, members.values())):
                 return self._object({member: self._places[member_column(named)] for member, named in members.items()})
@@ -72,7 +73,7 @@ class ColumnMaker:
     def _column(self, name: str, type_: str) -> MakeColumn | None:
         place = self._places[name]
         match family(self._columns[name]), type_:
-            case ((Family.TEXT | Family.CHOICE | Family.CHOICES | Family.CANONICAL), "STRING"):
+            case found, "STRING" if found in _TEXTS:
                 return lambda read: read.texts(place)
             case Family.TEXT, "JSON":
                 return lambda read: _checked(read.texts(place), json_text.MAX_NESTING)
@@ -80,13 +81,6 @@ class ColumnMaker:
                 return lambda read: _integers(read.texts(place))
             case _:
                 return None
-
-    def _is_text(self, name: str) -> bool:
-        """Whether what stands for it in a template is what the server writes."""
-        described = self._columns[name]
-        if family(described) is Family.INTEGER:
-            return "zerofill" not in described.column_type
-        return family(described) in _TEXTS
 
     def _is_json(self, named: str | JsonMember) -> bool:
         described = self._columns[member_column(named)]
@@ -98,7 +92,13 @@ class ColumnMaker:
             pieces.append(text)
             if name is not None:
                 pieces.append(self._site_id if name == SITE_ID else self._places[name])
-        return lambda read: _joined(pieces, read.texts, len(read.keys))
+        numbers = {self._places[name] for name in reads(template) if family(self._columns[name]) is Family.INTEGER}
+
+        def part(read: ReadByColumns, place: int) -> Any:
+            # Anew, since what the server writes may be filled up with zeros.
+            return _integers(read.texts(place)).cast(pa.utf8()) if place in numbers else read.texts(place)
+
+        return lambda read: _joined(pieces, lambda place: part(read, place), len(read.keys))
 
     def _object(self, places: Mapping[str, int]) -> MakeColumn:
         pieces: list[str | int] = []

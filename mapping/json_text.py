@@ -28,8 +28,8 @@ def check(text: str, deepest: int = MAX_NESTING) -> str:
     except orjson.JSONDecodeError:
         raise Unfit(_NOT_JSON) from None
     # Only a text with that many brackets can be nested so deep, and hardly any has them.
-    if len(text) > deepest and text.count("[") + text.count("{") > deepest and _nesting(value) > deepest:
-        raise Unfit(_TOO_DEEP)
+    if len(text) > deepest and text.count("[") + text.count("{") > deepest:
+        _demand_flat(value, deepest)
     return text
 
 
@@ -39,10 +39,15 @@ def check_all(texts: Iterable[bytes | None], deepest: int = MAX_NESTING) -> None
         for text in texts:
             if text is not None:
                 value = orjson.loads(text)
-                if len(text) > deepest and text.count(b"[") + text.count(b"{") > deepest and _nesting(value) > deepest:
-                    raise Unfit(_TOO_DEEP)
+                if len(text) > deepest and text.count(b"[") + text.count(b"{") > deepest:
+                    _demand_flat(value, deepest)
     except orjson.JSONDecodeError:
         raise Unfit(_NOT_JSON) from None
+
+
+def _demand_flat(value: object, deepest: int) -> None:
+    if _nesting(value) > deepest:
+        raise Unfit(_TOO_DEEP)
 
 
 def _nesting(value: object) -> int:
@@ -75,7 +80,7 @@ def parse(text: str) -> object:
 
 
 def parse_texts(text: str) -> object:
-    """The same, faster, where only texts matter: numbers are as exact as Python's own."""
+    """The same, faster, where only texts matter: numbers may be rounded."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -198,7 +198,7 @@ class Process:
         return Adopted(sent_rows(*(int(o.record_id) for o in orphans)), tuple(o.id for o in orphans))
 
     def _source(self) -> MemorySource:
-        return MemorySource(self._ledger.database)
+        return MemorySource(self._ledger.database, by_columns_from=2)
 
     def _backoff(self) -> Backoff:
         return Backoff(random=self._chance)

@@ -42,12 +42,12 @@ class MemoryColumns:
 class MemorySource:
     """Reads rows and items of `database`.
 
-    `failures` are for the next calls, one each: True fails it. `by_columns`: it can be read so.
+    `failures` are for the next calls, one each: True fails it. `by_columns_from`: so many rows are read so.
     """
 
-    def __init__(self, database: MemoryDatabase, *, by_columns: bool = False) -> None:
+    def __init__(self, database: MemoryDatabase, *, by_columns_from: int | None = None) -> None:
         self._db = database
-        self._by_columns = by_columns
+        self._by_columns_from = by_columns_from
         self._read_key = key_of(SOURCE.columns["id"])
         self.failures: deque[bool] = deque()
 
@@ -97,11 +97,17 @@ class MemorySource:
         there = [key for key in keys if key in self._db.values]
         return {key: SourceRow(self._state(key), self._db.values[key], key in self._db.settling) for key in there}
 
-    def waiting_by_columns(self, keys: Sequence[Key]) -> Sequence[MemoryColumns] | None:
+    @property
+    def by_columns(self) -> bool:
+        return self._by_columns_from is not None
+
+    def waiting_by_columns(self, keys: Sequence[Key]) -> MemoryColumns | None:
+        if self._by_columns_from is None or len(keys) < self._by_columns_from:
+            return None
         self._answer()
         waiting = self._unsynced()
         there = [key for key in keys if key in waiting]
-        return [MemoryColumns(there, [self._db.values[key] for key in there])] if self._by_columns else None
+        return MemoryColumns(there, [self._db.values[key] for key in there])
 
     def _state(self, key: Key) -> RowState:
         if not self._db.has_flag:

@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import TableSettings
-from database.by_columns import Columns
+from database.by_columns import FEWEST_ROWS, Columns
 from database.engine import CONCAT_BYTES, connect_for_reading
 from database.source import SourceColumns, SqlSource
-from delivery.finding import BY_COLUMNS
 from delivery.rows import Key
 from delivery.source import SourceChangedError
 from sandbox.emulator import Emulator
@@ -52,13 +51,15 @@ def source_of(
     reading.dispose()
 
 
-def by_columns(source: SqlSource, keys: Sequence[Key]) -> Sequence[Columns]:
+def by_columns(source: SqlSource, keys: Sequence[Key]) -> Columns:
     read = source.waiting_by_columns(keys)
     assert read is not None
     return read
 
 
-def fill(engine: Engine, rows: int = BY_COLUMNS, columns: str = "label", values: str = "CONCAT('label ', seq)") -> None:
+def fill(
+    engine: Engine, rows: int = FEWEST_ROWS, columns: str = "label", values: str = "CONCAT('label ', seq)"
+) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"INSERT INTO logs (id, {columns}) SELECT seq, {values} FROM seq_1_to_{rows}")
 
@@ -102,16 +103,16 @@ def test_every_type_has_the_values_that_it_has_row_by_row(engine: Engine) -> Non
     with source_of(engine, create, names) as source:
         with engine.begin() as connection:
             connection.exec_driver_sql("SET SESSION sql_mode = ''")  # which lets dates in that don't exist
-            for key in range(1, BY_COLUMNS + 1):
+            for key in range(1, FEWEST_ROWS + 1):
                 chosen = [[*values, "NULL"][key % (len(values) + 1)] for _, values in TYPES.values()]
                 connection.execute(
                     text(
                         f"INSERT INTO logs ({', '.join(names)}) VALUES ({key}, {', '.join(chosen)})".replace(":", "\\:")
                     )
                 )
-        keys = range(1, BY_COLUMNS + 1)
+        keys = range(1, FEWEST_ROWS + 1)
         one_by_one = source.rows(keys)
-        (read,) = by_columns(source, keys)
+        read = by_columns(source, keys)
         assert read.keys == list(keys)
         for key, values in zip(read.keys, read.rows(), strict=True):
             assert dict(zip(names, values, strict=True)) == dict(zip(names, one_by_one[key].values, strict=True))
@@ -131,8 +132,17 @@ def test_floating_point_numbers_are_the_same_to_the_last_digit(engine: Engine) -
         with engine.begin() as connection:
             connection.execute(text("INSERT INTO logs (id, single, twofold) VALUES (:id, :single, :twofold)"), rows)
         one_by_one = source.rows(range(2000))
-        (read,) = by_columns(source, range(2000))
+        read = by_columns(source, range(2000))
         assert list(read.rows()) == [tuple(one_by_one[key].values) for key in read.keys]
+
+
+def test_columns_may_have_any_name(engine: Engine) -> None:
+    name = 'it\'s "a" %s: `100%`'
+    quoted = "`" + name.replace("`", "``") + "`"
+    with source_of(engine, LOGS.replace("label", quoted), ["id", name]) as source:
+        fill(engine, columns=quoted.replace("%", "%%"))
+        read = by_columns(source, range(1, FEWEST_ROWS + 1))
+        assert list(read.rows())[:2] == [(1, "label 1"), (2, "label 2")]
 
 
 @pytest.mark.parametrize("type_", ["BIT(8)", "GEOMETRY", "POINT"])
@@ -140,33 +150,33 @@ def test_types_that_have_no_text_are_read_row_by_row(engine: Engine, type_: str)
     create = f"CREATE TABLE logs (id BIGINT PRIMARY KEY, odd {type_} NULL, {FLAG}) ENGINE=InnoDB"
     with source_of(engine, create, ["id", "odd"]) as source:
         fill(engine, columns="odd", values="NULL")
-        assert source.waiting_by_columns(range(1, BY_COLUMNS + 1)) is None
+        assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
 
 
 def test_only_rows_that_wait_are_read(engine: Engine) -> None:
     create = LOGS.replace("label VARCHAR(255)", "label VARCHAR(255), at DATETIME NULL")
     with source_of(engine, create, ["id", "label"], age_column="at", settle_seconds=60) as source:
-        fill(engine, 2 * BY_COLUMNS)
+        fill(engine, 2 * FEWEST_ROWS)
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE logs SET synced_to_bq = 1 WHERE id = 3")
             connection.exec_driver_sql("UPDATE logs SET synced_to_bq = NULL WHERE id = 4")
             connection.exec_driver_sql("UPDATE logs SET at = '2026-03-01 20:59:01' WHERE id = 5")  # settling
             connection.exec_driver_sql("DELETE FROM logs WHERE id = 6")
-        (read,) = by_columns(source, range(1, BY_COLUMNS + 1))
-        assert read.keys == [1, 2, *range(7, BY_COLUMNS + 1)]
+        read = by_columns(source, range(1, FEWEST_ROWS + 1))
+        assert read.keys == [1, 2, *range(7, FEWEST_ROWS + 1)]
 
 
 def test_nothing_is_read_where_none_waits_any_more(engine: Engine) -> None:
     with source_of(engine, LOGS, ["id", "label"]) as source:
-        assert by_columns(source, range(BY_COLUMNS)) == []
+        assert list(by_columns(source, range(FEWEST_ROWS)).keys) == []
 
 
 def test_some_rows_tell_since_when_they_wait(engine: Engine) -> None:
     create = LOGS.replace("label VARCHAR(255)", "label VARCHAR(255), at DATETIME NULL")
     for carried in (["id", "label"], ["id", "at", "label"]):
         with source_of(engine, create, carried, age_column="at") as source:
-            fill(engine, 2 * BY_COLUMNS, "at", "IF(seq = 1, NULL, '2026-03-01 09:00:00' + INTERVAL seq SECOND)")
-            (read,) = by_columns(source, range(1, 2 * BY_COLUMNS + 1))
+            fill(engine, 2 * FEWEST_ROWS, "at", "IF(seq = 1, NULL, '2026-03-01 09:00:00' + INTERVAL seq SECOND)")
+            read = by_columns(source, range(1, 2 * FEWEST_ROWS + 1))
             assert 10 <= len(read.since) <= 100
             assert 0 not in read.since  # which has none
             assert all(
@@ -180,11 +190,11 @@ def test_some_rows_tell_since_when_they_wait(engine: Engine) -> None:
 
 def test_a_column_that_is_too_long_in_all_is_read_row_by_row(engine: Engine) -> None:
     with source_of(engine, LOGS.replace("VARCHAR(255)", "LONGTEXT"), ["id", "label"]) as source:
-        fill(engine, BY_COLUMNS, values=f"REPEAT('x', {CONCAT_BYTES // BY_COLUMNS})")
-        assert [len(read.keys) for read in by_columns(source, range(1, BY_COLUMNS + 1))] == [BY_COLUMNS]
+        fill(engine, FEWEST_ROWS, values=f"REPEAT('x', {CONCAT_BYTES // FEWEST_ROWS})")
+        assert len(by_columns(source, range(1, FEWEST_ROWS + 1)).keys) == FEWEST_ROWS
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE logs SET label = CONCAT(label, 'x') WHERE id = 1")
-        assert source.waiting_by_columns(range(1, BY_COLUMNS + 1)) is None
+        assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
 
 
 def test_columns_that_are_larger_together_than_a_packet_may_be_are_read_all_the_same(engine: Engine) -> None:
@@ -192,8 +202,8 @@ def test_columns_that_are_larger_together_than_a_packet_may_be_are_read_all_the_
     with source_of(engine, create, ["id", "a", "b", "c"]) as source:
         with engine.begin() as connection:
             assert connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one() <= 3 * 7_000_000
-        fill(engine, BY_COLUMNS, "a, b, c", ", ".join(["REPEAT('x', 70000)"] * 3))
-        (read,) = by_columns(source, range(1, BY_COLUMNS + 1))
+        fill(engine, FEWEST_ROWS, "a, b, c", ", ".join(["REPEAT('x', 70000)"] * 3))
+        read = by_columns(source, range(1, FEWEST_ROWS + 1))
         assert read.nbytes > 3 * 7_000_000
 
 
@@ -201,22 +211,54 @@ def test_a_column_whose_type_was_changed_is_noticed(engine: Engine) -> None:
     create = LOGS.replace("label VARCHAR(255)", "at DATETIME")
     with source_of(engine, create, ["id", "at"]) as source:
         fill(engine, columns="at", values="'2026-03-01 12:00:00'")
-        by_columns(source, range(1, BY_COLUMNS + 1))
+        by_columns(source, range(1, FEWEST_ROWS + 1))
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE logs MODIFY at TIMESTAMP NULL")
         with pytest.raises(SourceChangedError):
-            source.waiting_by_columns(range(1, BY_COLUMNS + 1))
+            source.waiting_by_columns(range(1, FEWEST_ROWS + 1))
 
 
-def test_keys_with_gaps_are_read_in_as_few_pieces_as_are_worth_it(engine: Engine) -> None:
+def test_of_rows_that_wait_only_those_are_read_that_were_asked_for(engine: Engine) -> None:
     with source_of(engine, LOGS, ["id", "label"]) as source:
         fill(engine, 1000)
-        pieces = by_columns(source, [*range(1, 300), *range(301, 600)])
-        assert [list(piece.keys) for piece in pieces] == [list(range(1, 300)), list(range(301, 600))]
-        (odd,) = by_columns(source, range(1, 1000, 2))
-        assert sorted(odd.keys) == list(range(1, 1000, 2))
-        some_runs = [key for key in range(1, 1000) if key % 10]
-        assert source.waiting_by_columns(some_runs) is None
+        odd = range(1, 1000, 2)
+        assert [tuple(values) for values in by_columns(source, odd).rows()] == [(key, f"label {key}") for key in odd]
+
+
+def test_a_few_rows_are_not_worth_it(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine)
+        assert source.waiting_by_columns(range(1, FEWEST_ROWS)) is None
+
+
+@pytest.mark.parametrize("character_set", ["latin1", "utf16"])
+def test_a_column_that_was_given_another_character_set_is_read_row_by_row(engine: Engine, character_set: str) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine)
+        by_columns(source, range(1, FEWEST_ROWS + 1))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE logs MODIFY label VARCHAR(255) CHARACTER SET {character_set}")
+        assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
+
+
+def test_what_only_mariadb_takes_for_a_text_is_read_row_by_row(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE logs SET label = _utf8mb4 x'EDA080' WHERE id = 7")  # a lone surrogate
+        assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
+
+
+def test_keys_whose_text_was_cut_are_read_one_by_one(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine, 2000)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
+        try:
+            assert source.waiting_keys(None, 2000) == list(range(1, 2001))
+        finally:
+            with engine.begin() as connection:
+                connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")
 
 
 def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) -> None:
@@ -224,8 +266,8 @@ def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) ->
     with source_of(engine, create, ["id", "label"], str) as source:
         with engine.begin() as connection:
             connection.exec_driver_sql("INSERT INTO logs (id, label) SELECT CONCAT('Nö ', seq), seq FROM seq_1_to_200")
-        keys = source.waiting_keys(None, 200)
-        (read,) = by_columns(source, keys)
+        keys = list(source.waiting_keys(None, 200))
+        read = by_columns(source, keys)
         assert sorted(read.keys) == sorted(keys)
         assert ("Nö 7", "7") in read.rows()
 

@@ -19,9 +19,10 @@ from bigquery.storage_write import StorageWrite
 from config.settings import Settings
 from database.engine import Engines
 from delivery.destination import AppendResult, Destination, FinalizeResult
-from delivery.finding import Found
+from delivery.finding import ONE_BY_ONE, Found
 from delivery.rows import Encoded, Key, SentRows
 from delivery.settle import RowRef
+from delivery.source import ReadByColumns
 from mapping.row import MAX_ROW_BYTES
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -122,6 +123,11 @@ class WatchedRoom(Room):
         self._sizes |= {row.key: row.nbytes for row in rows}
         type(self).most = max(type(self).most, sum(self._sizes.values()))
 
+    def add_columns(self, read: ReadByColumns) -> None:
+        super().add_columns(read)
+        self._sizes |= dict.fromkeys(read.keys, read.nbytes // len(read.keys))
+        type(self).most = max(type(self).most, sum(self._sizes.values()))
+
     def free(self, rows: Iterable[RowRef]) -> None:
         settled = list(rows)
         super().free(settled)
@@ -152,6 +158,25 @@ def test_rows_of_a_megabyte_are_sent_in_small_batches_and_bounded_in_memory(
             f" FROM `{site.settings.project_id}.{site.settings.dataset_id}.notes`"
         )
         assert (found, length) == (60, 1_000_002)
+
+
+def test_rows_that_suddenly_get_large_are_bounded_in_memory_too(
+    mariadb: MariaDB, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "Room", WatchedRoom)
+    monkeypatch.setattr(WatchedRoom, "most", 0)
+    with notes_site(mariadb, emulator, database_share=1) as site:
+        site.run(
+            "INSERT INTO notes (id, label) SELECT seq, 'x' FROM seq_1_to_1000",
+            "INSERT INTO notes (id, label, detail) SELECT seq, 'x', CONCAT('\"', REPEAT('x', 200000), '\"')"
+            " FROM seq_1001_to_1400",
+        )
+        with site.working():
+            site.wait_until_drained()
+
+        assert len(site.sent("notes")) == 1400
+        page = ONE_BY_ONE * 200_300  # read before it was known that they are large
+        assert WatchedRoom.most <= ROOM_BATCHES * site.settings.max_batch_bytes + page
 
 
 def test_the_largest_row_that_is_taken_fits_into_a_request(

@@ -115,7 +115,7 @@ class SimSource(MemorySource):
     """`delivery.source` for one process: each read is a side effect, and may fail."""
 
     def __init__(self, database: SimDatabase, side_effect: Callable[[], None], faults: deque[bool]) -> None:
-        super().__init__(database)
+        super().__init__(database, by_columns_from=2)
         self._side_effect = side_effect
         self.failures = faults
 

@@ -174,7 +174,7 @@ class SteppedSource(MemorySource):
     """Reads that other transactions may commit in between of."""
 
     def __init__(self, ledger: SteppedLedger, points: Points) -> None:
-        super().__init__(ledger.database)
+        super().__init__(ledger.database, by_columns_from=2)
         self._ledger = ledger
         self._points = points
 

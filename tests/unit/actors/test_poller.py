@@ -18,8 +18,7 @@ from actors.messages import (
     Tick,
 )
 from actors.poller import Poller
-from actors.room import GENTLE_PAGE_ROWS, Room
-from delivery.finding import BY_COLUMNS
+from actors.room import FIRST_GUESS, GENTLE_PAGE_ROWS, Room
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -42,15 +41,16 @@ class World:
         self,
         lookup_first: bool = False,
         most_rows: int = 100,
+        most_bytes: int = 10**9,
         appended: tuple[Key, ...] = (),
         settle: float = 0.0,
         items_to: int = 0,
         aside: tuple[Key, ...] = (),
         throttle: Throttle | None = None,
-        by_columns: bool = False,
+        by_columns_from: int | None = None,
     ) -> None:
         self.db = MemoryDatabase()
-        self.source = MemorySource(self.db, by_columns=by_columns)
+        self.source = MemorySource(self.db, by_columns_from=by_columns_from)
         self.scheduler = FakeScheduler(self.db.clock)
         self.upstream, self.batcher, self.marker = Inbox(), Inbox(), Inbox()
         self.poller = Poller(
@@ -58,7 +58,7 @@ class World:
             self.batcher,
             self.marker,
             self.source,
-            Room(most_rows, 10**9, appended, aside),
+            Room(most_rows, most_bytes, appended, aside),
             self.scheduler,
             self.db.clock,
             POLL_SECONDS,
@@ -103,19 +103,33 @@ def test_rows_and_items_are_found_once() -> None:
 
 
 def test_rows_that_are_read_by_columns_are_in_flight_until_they_are_settled() -> None:
-    world = World(most_rows=10 * BY_COLUMNS, by_columns=True)
-    world.db.add_rows(*range(BY_COLUMNS))
+    world = World(by_columns_from=3)
+    world.db.add_rows(1, 2, 3)
     world.tick()
-    (found,) = world.batcher.take(ColumnsFound)
-    assert list(found.rows.keys) == list(range(BY_COLUMNS))
+    assert list(world.batcher.take_one(ColumnsFound).rows.keys) == [1, 2, 3]
     assert world.found() == []
-    world.db.add_rows(BY_COLUMNS)
+    world.db.add_rows(4)
     world.tick()
-    assert world.found() == [BY_COLUMNS]
-    world.settle(*range(BY_COLUMNS + 1))
+    assert world.found() == [4]
+    world.settle(1, 2, 3, 4)
     world.db.flags.clear()
     world.tick()
-    assert [list(message.rows.keys) for message in world.batcher.take(ColumnsFound)] == [list(range(BY_COLUMNS + 1))]
+    assert list(world.batcher.take_one(ColumnsFound).rows.keys) == [1, 2, 3, 4]
+
+
+def test_after_a_page_that_could_not_be_read_the_next_is_a_small_one() -> None:
+    world = World(most_rows=10_000, by_columns_from=3, most_bytes=100 * FIRST_GUESS)
+    world.db.add_rows(*range(5000))
+    world.tick()
+    pages = [len(message.rows.keys) for message in world.batcher.take(ColumnsFound)]
+    assert pages[0] < 50
+    assert max(pages) > 1000  # since its rows are small
+    world.settle(*range(5000))
+    world.db.flags.clear()
+    world.source.failures.append(True)
+    world.tick()
+    world.tell(RetryNow())
+    assert len(world.batcher.take(ColumnsFound)[0].rows.keys) == pages[0]
 
 
 def test_each_pass_finds_what_came_since_also_below_what_was_found() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivery.finding import BY_COLUMNS, ONE_BY_ONE, Page, find_items, find_rows
+from delivery.finding import ONE_BY_ONE, Page, find_items, find_rows
 from delivery.ledger import ItemStatus, Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -56,32 +56,49 @@ def test_waiting_rows_are_found_with_their_values(db: MemoryDatabase) -> None:
     ]
 
 
-def by_columns(db: MemoryDatabase, limit: int, **lookups: object) -> Page:
-    source = MemorySource(db, by_columns=True)
-    return find_rows(source, None, limit, InFlight(), Lookups(**lookups))  # type: ignore[arg-type]  # fields of Lookups
+def by_columns(db: MemoryDatabase, limit: int, in_flight: InFlight | None = None, **lookups: object) -> Page:
+    """With a source that reads 3 rows and more by columns."""
+    source = MemorySource(db, by_columns_from=3)
+    return find_rows(source, None, limit, in_flight or InFlight(), Lookups(**lookups))  # type: ignore[arg-type]  # fields of Lookups
+
+
+def keys_by_columns(page: Page) -> list[Key]:
+    return [] if page.by_columns is None else list(page.by_columns.keys)
 
 
 def test_many_rows_are_read_by_columns(db: MemoryDatabase) -> None:
-    db.add_rows(*range(BY_COLUMNS))
-    page = by_columns(db, BY_COLUMNS)
-    assert page.found == ()
-    assert [list(read.keys) for read in page.by_columns] == [list(range(BY_COLUMNS))]
-    assert page.last == BY_COLUMNS - 1
+    db.add_rows(1, 2, 3, 4)
+    page = by_columns(db, 3)
+    assert (page.found, keys_by_columns(page), page.last) == ((), [1, 2, 3], 3)
 
 
 def test_fewer_are_read_one_by_one_and_so_are_those_that_have_to_be_looked_up(db: MemoryDatabase) -> None:
-    db.add_rows(*range(BY_COLUMNS))
-    assert len(by_columns(db, BY_COLUMNS - 1).found) == BY_COLUMNS - 1
-    page = by_columns(db, BY_COLUMNS, first=True)
-    assert page.by_columns == ()
+    db.add_rows(1, 2, 3)
+    assert keys(by_columns(db, 2)) == [1, 2]
+    page = by_columns(db, 3, first=True)
+    assert (keys(page), page.by_columns) == ([1, 2, 3], None)
     assert all(found.suspect for found in page.found)
 
 
-def test_of_a_large_page_that_is_read_one_by_one_the_rest_is_left_for_the_next(db: MemoryDatabase) -> None:
+def test_rows_that_are_not_to_be_sent_are_left_out_of_the_columns(db: MemoryDatabase) -> None:
+    db.add_rows(1, 2, 3, 4, 5)
+    db.add_item(2, status=ItemStatus.FAILED)
+    page = by_columns(db, 5, InFlight(4))
+    assert keys_by_columns(page) == [1, 3, 5]
+
+
+def test_where_most_rows_are_not_to_be_sent_the_others_are_read_one_by_one(db: MemoryDatabase) -> None:
+    db.add_rows(*range(10))
+    page = by_columns(db, 10, InFlight(*range(6)))
+    assert (keys(page), page.by_columns) == ([6, 7, 8, 9], None)
+
+
+def test_pages_that_are_read_one_by_one_are_smaller(db: MemoryDatabase) -> None:
     db.add_rows(*range(ONE_BY_ONE + 10))
     page = rows(db, limit=ONE_BY_ONE + 10)
-    assert len(page.found) == ONE_BY_ONE
-    assert page.last == ONE_BY_ONE - 1
+    assert (len(page.found), page.last) == (ONE_BY_ONE, ONE_BY_ONE - 1)
+    cut = find_rows(MemorySource(db, by_columns_from=10**6), None, ONE_BY_ONE + 10, InFlight(), Lookups())
+    assert (len(cut.found), cut.last) == (ONE_BY_ONE, ONE_BY_ONE - 1)
     assert keys(rows(db, page.last, limit=ONE_BY_ONE)) == list(range(ONE_BY_ONE, ONE_BY_ONE + 10))
 
 
