@@ -9,6 +9,7 @@ import pyarrow as pa
 from sqlalchemy import (
     ColumnClause,
     ColumnElement,
+    Connection,
     Engine,
     Executable,
     Select,
@@ -32,6 +33,7 @@ from config.settings import TableSettings
 from database.by_columns import FEWEST_ROWS, Columns, EndToEnd, can_be_read, decoded, joined
 from database.failures import explain
 from database.in_lists import chunks
+from database.lenient import lenient
 from database.schema import batch, queue
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
@@ -332,12 +334,20 @@ class SqlSource:
     def _read(self, query: Executable, *, typed: bool = False) -> Sequence[Any]:
         try:
             with self._engine.connect() as connection:
-                result = connection.execute(query)
-                if typed and result.cursor is not None:
-                    self._demand_types(tuple(cast(int, column[1]) for column in result.cursor.description))
-                return result.all()
+                try:
+                    return self._rows_of(connection, query, typed=typed)
+                except UnicodeDecodeError:
+                    connection.invalidate()  # the rest of the answer is still to come
+            with self._engine.connect() as connection, lenient(connection):
+                return self._rows_of(connection, query, typed=typed)
         except SQLAlchemyError as error:
             raise SourceError(explain(error)) from error
+
+    def _rows_of(self, connection: Connection, query: Executable, *, typed: bool) -> Sequence[Any]:
+        result = connection.execute(query)
+        if typed and result.cursor is not None:
+            self._demand_types(tuple(cast(int, column[1]) for column in result.cursor.description))
+        return result.all()
 
     def _demand_types(self, types: tuple[int, ...]) -> None:
         """A DATETIME that was made a TIMESTAMP looks the same, but is in another zone: the types tell them apart."""

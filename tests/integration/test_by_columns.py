@@ -300,3 +300,19 @@ def test_of_a_thousand_rows_the_bad_ones_fail_alone_and_the_others_are_as_they_w
             for number in range(1, 1001)
             if number not in (500, 900)
         ]
+
+
+@pytest.mark.parametrize("rows", [5, 300])
+def test_a_text_that_only_mariadb_takes_for_one_fails_alone(mariadb: MariaDB, emulator: Emulator, rows: int) -> None:
+    with notes_site(mariadb, emulator, batch_size=2) as site:
+        site.run(
+            f"INSERT INTO notes (id, label) SELECT seq, 'some' FROM seq_1_to_{rows}",
+            "UPDATE notes SET label = _utf8mb4 x'EDA080' WHERE id = 3",  # half of a surrogate pair
+        )
+        with site.working():
+            site.wait_until(lambda: site.waiting() == 1, "only the bad one waits")
+
+        assert site.read("SELECT record_id, last_error FROM bq_sync_queue") == [
+            ("3", "label: isn't valid Unicode text (a lone surrogate)")
+        ]
+        assert len(site.sent("notes")) == rows - 1
