@@ -11,7 +11,7 @@ from delivery.source import ReadByColumns
 PAGES = 4  # at least, that fit into a room: one is read, one converted, one sent and one marked
 PAGE_ROWS = 4000
 GENTLE_PAGE_ROWS = 200  # while others use the database too
-FIRST_GUESS = 1_000_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
+FIRST_GUESS = 250_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
 ROW_BYTES = 200  # what a row costs in memory beyond its values
 
 

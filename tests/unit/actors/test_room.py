@@ -88,8 +88,8 @@ def test_a_single_row_that_is_larger_than_all_room_still_fits() -> None:
 
 
 def test_pages_are_bounded_and_small_rows_make_them_larger() -> None:
-    room = Room(100_000, most_bytes=3 * PAGES * FIRST_GUESS)
-    assert room.page() == 3
+    room = Room(100_000, most_bytes=8 * PAGES * FIRST_GUESS)
+    assert room.page() == 8
     for _ in range(20):
         room.add([Found(key) for key in range(100)])
         room.free([RowRef(key) for key in range(100)])
