@@ -8,10 +8,10 @@ from delivery.rows import Key
 from delivery.settle import RowRef
 from delivery.source import ReadByColumns
 
-PAGES = 4  # at least, that fit into a room: one is read, one converted, one sent and one marked
+PAGES = 3  # at least, that fit into a room: one is read, one is sent, one is marked
 PAGE_ROWS = 4000
 GENTLE_PAGE_ROWS = 200  # while others use the database too
-FIRST_GUESS = 250_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
+FIRST_GUESS = 400_000  # bytes of a row, until rows were seen: if they are small, the pages soon grow
 ROW_BYTES = 200  # what a row costs in memory beyond its values
 
 

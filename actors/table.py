@@ -28,7 +28,7 @@ from delivery.throttle import Throttle
 from mapping.compile import TableMapping
 from mapping.orphans import Orphans
 
-ROOM_BATCHES = 4  # that may be in flight when full: one is read, one waits encoded, one is sent, one is marked
+ROOM_BATCHES = 3  # that may be in flight when full: one is read, one is sent, one is marked
 SLOWEST_POLL_SECONDS = 10.0
 FASTEST_POLL_SECONDS = 0.25
 

@@ -36,6 +36,11 @@ class Carried:
         return self.rows / self.seconds
 
     @property
+    def rate_before_tail(self) -> float:
+        """The same without the time in which only a few rows waited for the end of an interval: to compare runs by."""
+        return self.rows / (self.seconds - self.tail_seconds)
+
+    @property
     def busy_cores(self) -> float:
         """How many cores all of them together kept busy, on average."""
         return (self.worker_cpu_seconds + self.database_cpu_seconds + self.emulator_cpu_seconds) / self.seconds

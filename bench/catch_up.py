@@ -138,7 +138,7 @@ def tail_note(whole: Carried) -> Sequence[str]:
         return []
     return [
         f"For the last {whole.tail_seconds:.1f} s fewer rows than a batch has waited, for the end of interval_seconds:"
-        f" without them {whole.rows / (whole.seconds - whole.tail_seconds):,.0f} rows/s."
+        f" without them {whole.rate_before_tail:,.0f} rows/s."
     ]
 
 

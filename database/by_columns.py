@@ -33,7 +33,9 @@ from mapping.schema import SourceColumn
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 _AS_THEY_ARE = _UTF8 | {"binary"}
 
-FEWEST_ROWS = 100  # from which on it is worth what it costs by itself
+# From which on it is worth what it costs by itself. It takes more of the server than to send the rows one by one, and
+# beside others, when pages are smaller than this, that is what counts.
+FEWEST_ROWS = 250
 
 _NULL = -1  # the length of one
 

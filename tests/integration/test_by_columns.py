@@ -202,7 +202,7 @@ def test_columns_that_are_larger_together_than_a_packet_may_be_are_read_all_the_
     with source_of(engine, create, ["id", "a", "b", "c"]) as source:
         with engine.begin() as connection:
             assert connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one() <= 3 * 7_000_000
-        fill(engine, FEWEST_ROWS, "a, b, c", ", ".join(["REPEAT('x', 70000)"] * 3))
+        fill(engine, FEWEST_ROWS, "a, b, c", ", ".join(["REPEAT('x', 30000)"] * 3))
         read = by_columns(source, range(1, FEWEST_ROWS + 1))
         assert read.nbytes > 3 * 7_000_000
 
@@ -265,8 +265,8 @@ def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) ->
     create = f"CREATE TABLE logs (id VARCHAR(20) PRIMARY KEY, label VARCHAR(255), {FLAG}) ENGINE=InnoDB"
     with source_of(engine, create, ["id", "label"], str) as source:
         with engine.begin() as connection:
-            connection.exec_driver_sql("INSERT INTO logs (id, label) SELECT CONCAT('Nö ', seq), seq FROM seq_1_to_200")
-        keys = list(source.waiting_keys(None, 200))
+            connection.exec_driver_sql("INSERT INTO logs (id, label) SELECT CONCAT('Nö ', seq), seq FROM seq_1_to_300")
+        keys = list(source.waiting_keys(None, 300))
         read = by_columns(source, keys)
         assert sorted(read.keys) == sorted(keys)
         assert ("Nö 7", "7") in read.rows()

@@ -55,17 +55,17 @@ def test_rows_of_appended_batches_are_in_flight_from_the_start() -> None:
 
 def test_room_is_counted_in_rows(room: Room) -> None:
     assert room.page() == 10
-    room.add([Found(key) for key in range(8)])
-    assert room.page() == 2
-    room.add([Found(8), Found(9)])
+    room.add([Found(key) for key in range(7)])
+    assert room.page() == 3
+    room.add([Found(7), Found(8), Found(9)])
     assert room.page() == 0
 
 
 def test_a_page_waits_until_there_is_room_for_a_large_one(room: Room) -> None:
-    room.add([Found(key) for key in range(9)])
+    room.add([Found(key) for key in range(8)])
     assert room.page() == 0
     room.free([RowRef(0)])
-    assert room.page() == 2
+    assert room.page() == 3
 
 
 def test_room_is_counted_in_bytes() -> None:
