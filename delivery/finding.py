@@ -19,7 +19,8 @@ _OUTCOMES: Mapping[Verdict, tuple[Outcome, str | None]] = {
     Verdict.NOT_FOUND: (Outcome.FAILED, "row not found: the table has no row with this record id"),
     Verdict.ABANDON: (Outcome.ABANDONED, "BigQuery takes new rows only here, no UPDATE or DELETE"),
 }
-ONE_BY_ONE = 250  # rows of a page, at most, where they aren't read by columns
+ITEMS = 1000  # of a page, at most
+ONE_BY_ONE = 500  # rows of a page, at most, where they aren't read by columns
 
 _NO_KEY = "the record id is no primary key of this table: enqueue the row's own"
 
