@@ -23,7 +23,7 @@ from actors.parts import Clock, PipelineActor, Recipient, Scheduler
 from actors.retries import Retries
 from actors.room import Room
 from delivery.backoff import Backoff
-from delivery.finding import ITEMS, Page, find_items, find_rows
+from delivery.finding import Page, find_items, find_rows
 from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
@@ -194,7 +194,6 @@ class Poller(PipelineActor):
 
     def _read_items(self) -> None:
         if self._after_item is not None and (limit := self._page()):
-            limit = min(limit, ITEMS)
             page = find_items(self._source, self._after_item, limit, self._room, self._lookups, has_flag=self._has_flag)
             self._after_item = cast("int | None", page.last)
             self._pass_counts = self._pass_counts and all(item > self._lookups.items_to for item in page.waits)

@@ -42,6 +42,7 @@ from delivery.triage import Item, RowState
 from mapping.schema import SourceColumn, SourceTable
 
 TIMED_AT_ONCE = 50  # rows of a large page whose age is told: a zone costs more than all else of a row here
+BESIDE = 2  # columns of what `rows` selects stand before those that are read: flag and settling
 SOME = 10  # open batches that are told of
 SHORTEST_RUN = 4  # consecutive keys that are worth a BETWEEN of their own
 
@@ -160,12 +161,12 @@ class SqlSource:
         self._table_name = table_name
         self._columns = columns
         self._read_columns = [columns.table.c[name] for name in read_columns]
-        self._values = slice(2, 2 + len(read_columns))  # of what `rows` selects: behind flag and settling
-        self._age_place: int | None = None
+        self._values = slice(BESIDE, BESIDE + len(read_columns))  # of what `rows` selects
+        self._age_place: int | None = None  # among what is read
         if columns.age is not None:
             if columns.age.name not in read_columns:
                 self._read_columns.append(columns.age)
-            self._age_place = 2 + [column.name for column in self._read_columns].index(columns.age.name)
+            self._age_place = [column.name for column in self._read_columns].index(columns.age.name)
         self._by_columns = None
         if by_columns and can_be_read(described := [columns.described(column) for column in self._read_columns]):
             self._by_columns = EndToEnd(list(zip(self._read_columns, described, strict=True)))
@@ -273,11 +274,11 @@ class SqlSource:
         query = self._select_rows()
         rows: dict[Key, SourceRow] = {}
         step = 1 + len(keys) // TIMED_AT_ONCE
+        age = None if self._age_place is None else BESIDE + self._age_place
         for some in chunks(list(keys)):
             for row in self._read(query.where(self._columns.key.in_(some)), typed=True):
-                timed = self._age_place is not None and len(rows) % step == 0
-                since = self._columns.since(row[self._age_place]) if timed else None
-                rows[row[2]] = SourceRow(self._state(row[0]), row[self._values], bool(row[1]), since)
+                since = self._columns.since(row[age]) if age is not None and len(rows) % step == 0 else None
+                rows[row[BESIDE]] = SourceRow(self._state(row[0]), row[self._values], bool(row[1]), since)
         return rows
 
     def _select_rows(self) -> Select[Any]:
@@ -305,7 +306,7 @@ class SqlSource:
 
     def _among(self, keys: Sequence[Key], arrays: Sequence[Any]) -> Columns:
         assert self._types is not None
-        types = self._types[2:]
+        types = self._types[BESIDE:]
         read = decoded(arrays[0], types[0])
         wanted = set(keys)
         places = [place for place, key in enumerate(read) if key in wanted]
@@ -318,10 +319,9 @@ class SqlSource:
     def _some_since(self, arrays: Sequence[Any], types: Sequence[int]) -> dict[int, datetime]:
         if self._age_place is None:
             return {}
-        place = self._age_place - 2
-        ages = arrays[place]
+        ages, type_ = arrays[self._age_place], types[self._age_place]
         some = range(0, len(ages), 1 + len(ages) // TIMED_AT_ONCE)
-        told = map(self._columns.since, decoded(ages.take(pa.array(some, pa.int64())), types[place]))
+        told = map(self._columns.since, decoded(ages.take(pa.array(some, pa.int64())), type_))
         return {place: since for place, since in zip(some, told, strict=True) if since is not None}
 
     def _state(self, synced: int | None) -> RowState:

@@ -98,12 +98,14 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     inserts = source.inserts_of(candidates) if candidates else {}
     verdicts = {key: triage_row(inserts.get(key, ())) for key in candidates} if inserts else {}
     to_send = [key for key, verdict in verdicts.items() if verdict is Verdict.SEND] if inserts else candidates
-    # Read last, since most may be left to their items. An item that is committed meanwhile finds its key in flight.
-    # It reads all that wait between the first and the last.
-    by_columns = source.waiting_by_columns(to_send) if tries_columns and 2 * len(to_send) >= len(keys) else None
-    one_by_one = to_send[:ONE_BY_ONE] if by_columns is None else []
-    rows = source.rows(one_by_one) if one_by_one else {}
     last = keys[-1] if len(keys) == limit else None
+    # Read last, since most may be left to their items. An item that is committed meanwhile finds its key in flight.
+    # By columns all is read that waits between the first and the last.
+    by_columns = source.waiting_by_columns(to_send) if tries_columns and 2 * len(to_send) >= len(keys) else None
+    if by_columns is None and len(to_send) > ONE_BY_ONE:
+        to_send = to_send[:ONE_BY_ONE]
+        last = to_send[-1]  # the others are left for the next page
+    rows = source.rows(to_send) if to_send and by_columns is None else {}
     return Page(
         found=tuple(
             Found(key, values=row.values, suspect=lookups.first, since=row.since)
@@ -113,7 +115,7 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
         decided=tuple(
             Decided(RowRef(key), Outcome.FLAGGED) for key, verdict in verdicts.items() if verdict is Verdict.FLAG
         ),
-        last=one_by_one[-1] if by_columns is None and len(one_by_one) < len(to_send) else last,
+        last=last,
         by_columns=by_columns if by_columns is not None and by_columns.keys else None,
     )
 
@@ -126,6 +128,7 @@ def find_items(
     Raises:
         SourceError: nothing was decided.
     """
+    limit = min(limit, ITEMS)
     page = source.pending_items(after, limit)
     queued = [item for item in page if not in_flight.has_item(item.item.id)]
     keys = source.resolve(queued) if queued else {}

@@ -6,6 +6,7 @@ one by one, they say which it is.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +18,10 @@ from delivery.source import ReadByColumns
 from mapping import json_text
 from mapping.arrow import ArrowRows, arrow_type
 from mapping.arrow_bytes import batch_bytes
-from mapping.from_source import Family, SourceValues, family
+from mapping.from_source import Family, family
 from mapping.origins import SITE_ID, Maker, member_column, reads
 from mapping.row import MAX_ROW_BYTES
-from mapping.schema import BigQueryColumn, SourceColumn
+from mapping.schema import BigQueryColumn
 from mapping.values import Unfit
 
 MakeColumn = Callable[[ReadByColumns], Any]  # an Arrow array, or a list of Python's values; raises Unfit
@@ -30,19 +31,12 @@ _IN_TEMPLATES = _TEXTS | {Family.INTEGER}
 
 
 class ColumnMaker:
-    """Compiles origins of one table; see `origins.Maker`, which has accepted them before."""
+    """Compiles the same origins as a `Maker`, which has accepted them before; `places` are those of what is read."""
 
-    def __init__(
-        self,
-        columns: Mapping[str, SourceColumn],
-        places: Mapping[str, int],
-        source_values: SourceValues,
-        site_id: str,
-    ) -> None:
-        self._columns = columns
-        self._places = places
-        self._values = source_values
-        self._site_id = site_id
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+        self._columns = maker.columns
+        self._places = maker.places
 
     def make(self, origin: ColumnOrigin, column: BigQueryColumn) -> MakeColumn:
         """What makes a BigQuery column."""
@@ -51,8 +45,7 @@ class ColumnMaker:
     def _each(self, origin: ColumnOrigin, column: BigQueryColumn) -> MakeColumn:
         """Value by value, as it is done by rows."""
         names = reads(origin)
-        own_places = {name: place for place, name in enumerate(names)}
-        make = Maker(self._columns, own_places, self._values, self._site_id).make(origin, column)
+        make = replace(self._maker, places={name: place for place, name in enumerate(names)}).make(origin, column)
         places = [self._places[name] for name in names]
         if not places:
             constant = make(())
@@ -91,7 +84,7 @@ class ColumnMaker:
         for text, name in template.pieces:
             pieces.append(text)
             if name is not None:
-                pieces.append(self._site_id if name == SITE_ID else self._places[name])
+                pieces.append(self._maker.site_id if name == SITE_ID else self._places[name])
         numbers = {self._places[name] for name in reads(template) if family(self._columns[name]) is Family.INTEGER}
 
         def part(read: ReadByColumns, place: int) -> Any:
@@ -104,11 +97,12 @@ class ColumnMaker:
         pieces: list[str | int] = []
         for member, place in places.items():
             pieces += [f"{',' if pieces else '{'}{json_text.write(member)}:", place]
+        pieces.append("}")
 
         def nested(read: ReadByColumns, place: int) -> Any:
             return pc.coalesce(_checked(read.texts(place), json_text.MAX_NESTING - 1), "null")
 
-        return lambda read: _joined([*pieces, "}"], lambda place: nested(read, place), len(read.keys))
+        return lambda read: _joined(pieces, lambda place: nested(read, place), len(read.keys))
 
 
 def _joined(pieces: Sequence[str | int], column: Callable[[int], Any], rows: int) -> Any:

@@ -56,8 +56,7 @@ def compile_mapping(
     places = {column: place for place, column in enumerate(source_columns)}
     makers: dict[str, Make] = {}
     problems = [*source_problems(settings, source), *destination_problems(settings, destination)]
-    source_values = SourceValues(moments)
-    maker = Maker(source.columns, places, source_values, site_id)
+    maker = Maker(source.columns, places, SourceValues(moments), site_id)
     for column_name, origin in settings.columns.items():
         try:
             missing = list(_missing(origin, source))
@@ -84,7 +83,7 @@ def compile_mapping(
         zone=moments,
         encoding=encoding,
     )
-    column_maker = ColumnMaker(source.columns, places, source_values, site_id)
+    column_maker = ColumnMaker(maker)
     by_columns = ColumnConverter(
         [(column, column_maker.make(settings.columns[column.name], column)) for column in columns],
         settings.identity_columns,

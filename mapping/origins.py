@@ -1,6 +1,7 @@
 """What a BigQuery column is made from, compiled: a function from a source row's values to the column's value."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from config.settings import ColumnOrigin, FromColumn, FromObject, FromTemplate, FromValue, JsonMember
@@ -33,25 +34,17 @@ def reads(origin: ColumnOrigin) -> tuple[str, ...]:
             assert_never(origin)
 
 
+@dataclass(frozen=True, slots=True)
 class Maker:
     """Compiles origins of one table.
 
-    Args:
-        columns: of the source table.
-        places: where a row's values hold those that are read.
+    `columns`: of the source table; `places`: where a row's values hold those that are read.
     """
 
-    def __init__(
-        self,
-        columns: Mapping[str, SourceColumn],
-        places: Mapping[str, int],
-        source_values: SourceValues,
-        site_id: str,
-    ) -> None:
-        self._columns = columns
-        self._places = places
-        self._values = source_values
-        self._site_id = site_id
+    columns: Mapping[str, SourceColumn]
+    places: Mapping[str, int]
+    values: SourceValues
+    site_id: str
 
     def make(self, origin: ColumnOrigin, column: BigQueryColumn) -> Make:
         """What makes the values of a BigQuery column of a supported type; all source columns it reads exist.
@@ -72,11 +65,11 @@ class Maker:
                 assert_never(origin)
 
     def _column(self, name: str, column: BigQueryColumn) -> Make:
-        place = self._places[name]
+        place = self.places[name]
         convert = self._converter(self._family(name), column)
         if convert is None:
             raise Impossible(
-                f"source column {name} of type {self._columns[name].column_type} can't become {_type(column)}:"
+                f"source column {name} of type {self.columns[name].column_type} can't become {_type(column)}:"
                 " map another column, or change one of the types"
             )
         if column.mode == "REPEATED":
@@ -91,19 +84,19 @@ class Maker:
         for text, name in template.pieces:
             literal += text
             if name == SITE_ID:
-                literal += self._site_id
+                literal += self.site_id
             elif name is not None:
-                to_text = self._values.text(self._family(name))
+                to_text = self.values.text(self._family(name))
                 if to_text is None:
-                    column_type = self._columns[name].column_type
+                    column_type = self.columns[name].column_type
                     raise Impossible(f"source column {name} of type {column_type} can't be a part of a template")
-                pieces.append((literal, self._places[name], to_text))
+                pieces.append((literal, self.places[name], to_text))
                 literal = ""
         return _filled(pieces, literal)
 
     def _constant(self, value: str | float | bool, column: BigQueryColumn) -> Make:
         if isinstance(value, str):
-            value = value.replace(f"{{{SITE_ID}}}", self._site_id)
+            value = value.replace(f"{{{SITE_ID}}}", self.site_id)
         try:
             constant = self._convert_constant(value, column)
         except Unfit as unfit:
@@ -133,26 +126,26 @@ class Maker:
         parts: list[tuple[str, int, Convert]] = []
         for member, named in members.items():
             name = member_column(named)
-            holds_json = isinstance(named, JsonMember) or self._columns[name].holds_json
-            convert = self._values.member(self._family(name), holds_json=holds_json)
+            holds_json = isinstance(named, JsonMember) or self.columns[name].holds_json
+            convert = self.values.member(self._family(name), holds_json=holds_json)
             if convert is None:
-                column_type = self._columns[name].column_type
+                column_type = self.columns[name].column_type
                 raise Impossible(f"source column {name} of type {column_type} can't be a member of an object")
-            parts.append((member, self._places[name], convert))
+            parts.append((member, self.places[name], convert))
         return _object_of(parts)
 
     def _family(self, name: str) -> Family:
-        found = family(self._columns[name])
+        found = family(self.columns[name])
         if found is None:
             raise Impossible(
-                f"source column {name} has the type {self._columns[name].column_type}, which isn't supported"
+                f"source column {name} has the type {self.columns[name].column_type}, which isn't supported"
             )
         return found
 
     def _converter(self, source: Family, column: BigQueryColumn) -> Convert | None:
         if column.mode == "REPEATED":
-            return self._values.array(source, column.type)
-        return self._values.scalar(source, column.type)
+            return self.values.array(source, column.type)
+        return self.values.scalar(source, column.type)
 
 
 def member_column(member: str | JsonMember) -> str:
