@@ -9,7 +9,7 @@ from functools import partial
 from delivery.ledger import BatchState, Transaction
 from delivery.rows import Key
 
-CHUNK = 500  # rows flagged in one transaction: some milliseconds
+CHUNK = 1500
 GENTLE_CHUNK = 50  # while others are there, who may wait for the processor, or the disk, until it is done
 
 Step = Callable[[Transaction], None]
