@@ -12,7 +12,8 @@ from database.key_walk import SqlKeyWalk
 from database.old_rows import AgeColumns
 from database.retention import SqlOldRows
 from database.retention_reports import SqlReports
-from database.source import SourceColumns, SqlSource
+from database.source import SqlSource
+from database.source_columns import SourceColumns
 from delivery.daily_check import DailyCheck
 from delivery.destination import Destination
 from delivery.housekeeping import Housekeeping

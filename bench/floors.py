@@ -17,7 +17,7 @@ from bigquery.connect import connect as connect_to_bigquery
 from bigquery.metadata import read_table
 from bigquery.storage_write import StorageWrite
 from database.catalogue import read_source_table
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from delivery.complete import CHUNK
 from delivery.destination import Appended
 from mapping.arrow import ArrowRows, arrow_schema

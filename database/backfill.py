@@ -14,7 +14,7 @@ from database.failures import explain
 from database.in_lists import chunks
 from database.old_rows import TRUE
 from database.schema import batch, queue
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from database.walk import PRIMARY, Walk, index_of
 from delivery.backfill import Selection, Stretch
 from delivery.backfill_report import Fate, Total

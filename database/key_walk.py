@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database.failures import explain
 from database.identifiers import quote
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from database.walk import PRIMARY, Walk
 from delivery.both_sides import ONE_DAY, Bounds, KeyPage, Span
 from delivery.rows import Key

@@ -18,7 +18,7 @@ def _nothing_to_flag(keys: Sequence[Key]) -> Iterable[Executable]:
 class SqlLedger:
     """Writes to one table's items, batches, streams and state, each time only while the lease holds.
 
-    `flagging` marks source rows (`database.source.SourceColumns.flagging`); without it there are none to mark.
+    `flagging` marks source rows (`database.source_columns.SourceColumns.flagging`); without it there are none to mark.
     """
 
     def __init__(self, engine: Engine, flagging: Flagging = _nothing_to_flag) -> None:

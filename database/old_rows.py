@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, literal_column, or_, select
 
 from config.settings import TableSettings
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from database.walk import PRIMARY, Walk, index_of
 from delivery.old_rows import Position
 from mapping.schema import SourceTable

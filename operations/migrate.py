@@ -29,7 +29,7 @@ from database.leases import grant
 from database.locks import lock_name
 from database.prepared import lacking
 from database.schema import batch, metadata, queue
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from delivery.errors import LedgerError
 from delivery.lease import Lease, new_token
 from delivery.rows import Key

@@ -15,7 +15,7 @@ from database.engine import Engines
 from database.failures import explain
 from database.server import keeps_utc
 from database.site import site_id
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from delivery.source import SourceError
 from mapping.compile import MappingError, compile_mapping
 from mapping.schema import BigQueryTable, SourceTable

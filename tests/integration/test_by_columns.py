@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from config.settings import TableSettings
 from database.by_columns import FEWEST_ROWS, Columns
 from database.engine import CONCAT_BYTES, connect_for_reading
-from database.source import SourceColumns, SqlSource
+from database.source import SqlSource
+from database.source_columns import SourceColumns
 from delivery.rows import Key
 from delivery.source import SourceChangedError
 from sandbox.emulator import Emulator

@@ -19,7 +19,7 @@ from database.locks import Locks
 from database.old_rows import AgeColumns
 from database.retention import SqlOldRows
 from database.retention_reports import SqlReports, last_runs
-from database.source import SourceColumns
+from database.source_columns import SourceColumns
 from delivery.errors import LeaseLost
 from delivery.lease import Lease, new_token
 from delivery.ledger import BatchState, ItemStatus

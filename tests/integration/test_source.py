@@ -9,7 +9,8 @@ from sqlalchemy import Engine, event, text
 
 from config.settings import TableSettings
 from database.in_lists import LONGEST
-from database.source import SourceColumns, SqlSource
+from database.source import SqlSource
+from database.source_columns import SourceColumns
 from delivery.ledger import BatchState, ItemStatus
 from delivery.rows import SentRow, SentRows
 from delivery.source import QueuedItem, SourceChangedError, SourceError

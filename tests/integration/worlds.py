@@ -17,7 +17,8 @@ from database.leases import grant
 from database.ledger import SqlLedger
 from database.locks import Locks
 from database.sent_rows import unpack
-from database.source import SourceColumns, SqlSource
+from database.source import SqlSource
+from database.source_columns import SourceColumns
 from delivery.lease import Lease, new_token
 from delivery.ledger import BatchState, ItemStatus, Ledger, Lookups
 from delivery.rows import Key
