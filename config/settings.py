@@ -246,7 +246,7 @@ class Settings(_Strict):
     database_url: SecretStr | None = None
     database_timezone: str | None = None
     site_id: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
-    database_share: float = Field(0.2, ge=0.001, le=1)  # of the time, while others work on the server
+    database_share: float = Field(0.1, ge=0.001, le=1)  # of the time, while others work on the server
     on_unsafe_durability: Literal["refuse", "lookup_first"] = "refuse"
 
     write_method: WriteMethod = "storage_write"

@@ -215,7 +215,7 @@ class BulkBackfill:
         """Decide all that was begun and complete what BigQuery has; the keys of these rows."""
         appended = yield from self._patiently(lambda: ask(self.recover))
         for batch in appended:
-            for step in completing(batch.id, batch.rows.keys):
+            for step in completing(batch.id, batch.rows.keys, ROWS_AT_ONCE):
                 yield from self._write(step)
             self._completed.add(batch.id)
         return {key for batch in appended for key in batch.rows.keys}

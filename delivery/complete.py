@@ -9,7 +9,7 @@ from functools import partial
 from delivery.ledger import BatchState, Transaction
 from delivery.rows import Key
 
-CHUNK = 1500
+CHUNK = 1500  # rows flagged in one transaction: some tens of milliseconds, while nobody is there to wait for it
 GENTLE_CHUNK = 50  # while others are there, who may wait for the processor, or the disk, until it is done
 
 Step = Callable[[Transaction], None]
