@@ -5,6 +5,7 @@ JOBS ?= 3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-bench/installed
+SITE := .venv-site/installed
 # Makes a virtual environment in the folder $(1), also where Debian's python3-venv isn't installed.
 NEW_VENV = test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) > /dev/null 2>&1 \
 		|| { $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) -m pip --python $(1)/bin/python install -q pip; } \
@@ -46,6 +47,12 @@ $(PEERS): bench/peers.txt bench/peers-constraints.txt
 	.venv-bench/bin/pip install --quiet --constraint bench/peers-constraints.txt --requirement bench/peers.txt
 	@touch $@
 
+# bq-sync as a site installs it: without what tests and the emulator need, some of which others would load.
+$(SITE): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard enqueuer/bq_sync_enqueuer/*)
+	@$(call NEW_VENV,.venv-site)
+	.venv-site/bin/pip install --quiet --constraint constraints.txt ./enqueuer --editable .
+	@touch $@
+
 chromium:
 	@sh sandbox/install_chromium.sh
 
@@ -74,5 +81,5 @@ simulation: install
 	SIMULATION_HISTORIES=$(or $(HISTORIES),20000) $(BIN)/pytest -n 2 -rP --timeout=0 \
 		tests/simulation/test_histories.py tests/simulation/test_facts.py
 
-bench: install mariadb peers
+bench: install mariadb peers $(SITE)
 	@$(BIN)/python -m bench.everything $(if $(OUT),--json $(OUT)) $(if $(SMALL),--small)

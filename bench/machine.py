@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from bench import peers
+from bench import peers, site
 from sandbox.mariadb import find_program
 
 
-def facts() -> Mapping[str, str | int | None]:
+def facts() -> Mapping[str, str | int | bool | None]:
     """The machine and the versions of what runs on it; nothing that tells who, where or when."""
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -22,6 +22,7 @@ def facts() -> Mapping[str, str | int | None]:
         "mariadb": _version_of([find_program("mariadbd"), "--version"]),
         "emulator": metadata.version("bqemulator"),
         "dlt": peers.version(),
+        "as_on_a_site": site.PROGRAM == site.AS_ON_A_SITE,
     }
 
 
