@@ -17,7 +17,7 @@ help:
 	@echo "make install              the program into .venv (.venv/bin/bq-sync)"
 	@echo "make demo                 a camera server, MariaDB, an emulator of BigQuery and bq-sync, until Ctrl-C"
 	@echo "make demo ROWS=1000       the same until so many rows have arrived and were compared [PORT=8322 for the API]"
-	@echo "make test                 lint, types and all tests"
+	@echo "make test                 lint, types and tests [some thorough ones: make chaos, make simulation]"
 	@echo "make lint                 lint and types alone"
 	@echo "make unit                 the tests that need no server"
 	@echo "make bench                how fast and how gentle it is, beside dlt, in one table [OUT=file.json, SMALL=1 for a try]"

@@ -6,11 +6,11 @@ from bigquery.compare import TableInBigQuery
 from bigquery.confirm import BigQueryConfirming
 from bigquery.connect import Clients
 from config.settings import Settings, TableSettings
+from database.age_columns import AgeColumns
 from database.daily_checks import SqlChecks
 from database.engine import Engines
 from database.key_walk import SqlKeyWalk
-from database.old_rows import AgeColumns
-from database.retention import SqlOldRows
+from database.old_rows import SqlOldRows
 from database.retention_reports import SqlReports
 from database.source import SqlSource
 from database.source_columns import SourceColumns

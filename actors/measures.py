@@ -74,13 +74,13 @@ class NotMeasured:
 
 
 @dataclass(frozen=True, slots=True)
-class Instruments:
+class WorkerInstruments:
     """What a worker is measured with.
 
     Attributes:
         of_table: makes the measures of a table; called once for each.
-        observe_engine: is given every engine of the worker, and what it is for (`write`, `read`, `locks`), before
-            anything is asked of it.
+        observe_engine: is given every engine of the worker, and what it is for (`write`, `read`, `locks`, `monitor`),
+            before anything is asked of it.
         rested: is told how many seconds an actor waits to leave the database to others.
     """
 

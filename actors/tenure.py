@@ -80,11 +80,16 @@ class Tenure:
     def is_paused(self, lease: Lease) -> bool:
         """Whether an operator wants nothing sent, asked under the lease.
 
+        If so, what has to be looked up first is noted in the database already: this process may end before a resume.
+
         Raises:
             LedgerError, LeaseLost: nobody can tell.
         """
         with self._ledger.transaction(lease) as tx:
-            return tx.is_paused()
+            paused = tx.is_paused()
+            if paused and self.lookup_first:
+                tx.begin_lookups()
+            return paused
 
     def _was_restored(self, connection_id: int) -> bool:
         """Whether the lease that was ours until now is gone. Nobody may have said so: the pipeline ended otherwise."""

@@ -1,4 +1,4 @@
-"""The worker process, wired on one page: what is made of what, in the order in which it starts and stops."""
+"""The worker process: what it is made of, in the order in which it starts and stops."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from actors.bq_writer import WriterLimits
 from actors.command_reader import CommandReader
 from actors.garbage import collect_rarely
 from actors.housekeeping import open_housekeeping, schedule_of
-from actors.measures import Instruments, Measures
+from actors.measures import Measures, WorkerInstruments
 from actors.messages import LeaseGone, RetryDue, Stop, Tick
 from actors.owned import TableBlockedError
 from actors.parts import Clock, Link, Scheduler
@@ -71,10 +71,10 @@ class Worker:
         lookup_first: bool = False,
         failed: Callable[[str], None] = log.error,
         opener: Opener | None = None,
-        instruments: Instruments | None = None,
+        instruments: WorkerInstruments | None = None,
         site_known: Callable[[str], None] = lambda _: None,
     ) -> None:
-        instruments = instruments or Instruments()
+        instruments = instruments or WorkerInstruments()
         self._site_known = site_known
         self._tables = tuple(tables) or tuple(settings.tables)
         self._scheduler = ThreadScheduler()
@@ -228,7 +228,7 @@ def run_worker(
     lookup_first: bool = False,
     opener: Opener | None = None,
     stopping: Callable[[], None] = lambda: None,
-    instruments: Instruments | None = None,
+    instruments: WorkerInstruments | None = None,
     site_known: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Carry rows until SIGTERM or SIGINT, then end the process within 4 s, whatever hangs.

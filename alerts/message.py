@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from alerts.incidents import News, kind_of, level_of
 from database.incidents import Incident
+from operations.durations import in_words
 from operations.health import Kind, Level
 
 LONGEST_TITLE = 120
@@ -78,7 +79,7 @@ def _lines(
         yield f"{text}\n  since {_time(incidents[0].opened_at)}{_to_do(incidents[0])}"
     for text, incidents in _by_text(over).items():
         began, ended = incidents[0].opened_at, incidents[0].cleared_at or now
-        lasted = _duration((ended - began).total_seconds())
+        lasted = in_words(max(0.0, (ended - began).total_seconds()))
         yield f"Over: {text}\n  it lasted {lasted}, from {_time(began)} to {_time(ended)}"
     if others:
         yield "\nStill:"
@@ -113,13 +114,6 @@ def _sender(site: Site, now: datetime) -> str:
 
 def _time(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def _shortened(title: str) -> str:

@@ -16,12 +16,12 @@ from api.controlling import Controlling
 from api.dashboard import dashboard_routes
 from api.endpoints import operations_of
 from api.guard import Guard
+from api.login import Login, login_operations
 from api.looking import VERSION, Looking
 from api.openapi import document
 from api.operation import Operation, routes_of
 from api.paths import DOCUMENT
 from api.problems import HANDLERS
-from api.session import Session, session_operations
 from api.site import Site
 from config.settings import Settings
 from database.scrape import read_scraped
@@ -51,7 +51,7 @@ def create_app(
     """
     box = box or own_process("api")
     site = Site(settings, engine, look or _reader(looking or engine, settings))
-    operations = operations_of(Looking(site), Controlling(site, patience)) + session_operations(Session(settings))
+    operations = operations_of(Looking(site), Controlling(site, patience)) + login_operations(Login(settings))
     metrics = MetricsEndpoint(box, settings, _asking(site) if site.has_database else None)
     routes: list[BaseRoute] = [
         *routes_of(operations),

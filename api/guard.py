@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.login import COOKIE, Role, needs_token, role_of, role_of_token
 from api.problems import Problem
+from api.roles import COOKIE, Role, needs_token, role_of, role_of_token
 from config.settings import Settings, is_loopback
 
 LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})  # every other method controls

@@ -1,49 +1,78 @@
-"""What a request may do, by its token or by the dashboard's cookie, which is made from the token and hides it."""
+"""Logging in to the dashboard and out of it: a token becomes a cookie that no script can read."""
 
-import hmac
-from collections.abc import Callable
-from enum import StrEnum
+from http import HTTPStatus
 
 from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
 
+from api.models.base import Request as RequestModel
+from api.operation import Operation, Reply
+from api.problems import Problem
+from api.roles import COOKIE, cookie_of, role_of_token
+from api.tries import Tries
 from config.settings import Settings
 
-COOKIE = "bq_sync"
+COOKIE_SECONDS = 30 * 86_400
 
 
-class Role(StrEnum):
-    READ = "read"  # may look
-    CONTROL = "control"  # may also change what bq-sync does
+class LoginRequest(RequestModel):
+    token: SecretStr
 
 
-def needs_token(settings: Settings) -> bool:
-    """Without any token everybody who reaches the API may control: settings see to it that only this machine does."""
-    return settings.api_token is not None or settings.api_read_token is not None
+class Login:
+    def __init__(self, settings: Settings, tries: Tries | None = None) -> None:
+        self._settings = settings
+        self._tries = tries or Tries()
+
+    async def login(self, request: Request, body: LoginRequest) -> Reply:
+        """A cookie that may do what the token may."""
+        if seconds := self._tries.take():
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"too many wrong tokens were tried: try again in {seconds} s",
+                headers={"Retry-After": str(seconds)},
+            )
+        token = body.token.get_secret_value().strip()  # copied with the end of its line, perhaps
+        if role_of_token(token, self._settings) is None:
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "that isn't a token of this bq-sync: use the one of BQ_SYNC_API_TOKEN or BQ_SYNC_API_READ_TOKEN",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        self._tries.give_back()
+        return _with_cookie(request, cookie_of(token), COOKIE_SECONDS)
+
+    async def logout(self, request: Request) -> Reply:
+        """The cookie goes."""
+        return _with_cookie(request, "", 0)
 
 
-def role_of_token(token: str, settings: Settings) -> Role | None:
-    """What whoever has this token may do; None: it is none of ours."""
-    return _role(token, settings, str)
-
-
-def role_of(cookie: str, settings: Settings) -> Role | None:
-    """What whoever has this cookie may do; None: it is none of ours, or its token has been replaced since."""
-    return _role(cookie, settings, cookie_of)
-
-
-def cookie_of(token: str) -> str:
-    """The cookie that stands for a token. Nothing has to be kept for it: it is good for as long as the token is."""
-    return hmac.digest(token.encode(), b"bq-sync dashboard cookie", "sha256").hex()
-
-
-def _role(given: str, settings: Settings, shown: Callable[[str], str]) -> Role | None:
-    known: tuple[tuple[Role, SecretStr | None], ...] = (
-        (Role.CONTROL, settings.api_token),
-        (Role.READ, settings.api_read_token),
+def login_operations(login: Login) -> tuple[Operation, ...]:
+    """What the dashboard's login needs."""
+    nothing = {HTTPStatus.NO_CONTENT: None}
+    return (
+        Operation(
+            "POST",
+            "/login",
+            login.login,
+            nothing,
+            (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
+            body=LoginRequest,
+            is_open=True,
+        ),
+        Operation("POST", "/logout", login.logout, nothing, is_open=True),
     )
-    found: Role | None = None
-    for role, token in known:  # all of them, always: how long it takes tells nothing
-        if token is not None:
-            equal = hmac.compare_digest(given.encode(), shown(token.get_secret_value()).encode())
-            found = role if equal and found is None else found
-    return found
+
+
+def _with_cookie(request: Request, value: str, seconds: int) -> Reply:
+    response = Response()
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",  # also where a proxy on this machine ends TLS and says so
+    )
+    return Reply(None, HTTPStatus.NO_CONTENT, {"Set-Cookie": response.headers["set-cookie"]})

@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.fresh import Fresh
-from api.login import needs_token
 from api.models.commands import CommandAnswer, CommandPath, TableOutcome
 from api.models.failed import Failed, FailedAnswer, FailedQuery
 from api.models.status import ActivityAnswer, HealthAnswer, ProbeAnswer, SessionAnswer, StatusAnswer
 from api.operation import Reply
 from api.paths import FAILED, command_link
 from api.problems import Problem
+from api.roles import needs_token
 from api.site import Site
 from database.activity import Activity, read_activity
 from database.commands import Outcome, outcomes

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from api.login import COOKIE, needs_token
 from api.models.base import TABLE_NAME
 from api.models.problem import ProblemAnswer
 from api.operation import Operation
+from api.roles import COOKIE, needs_token
 from config.settings import Settings
 
 # Of any operation; and of those that take a body, or need a token.

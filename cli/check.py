@@ -7,7 +7,7 @@ import click
 from cli.findings import FindingsPrinter, as_json
 from config.settings import Settings
 from operations.check import run_checks
-from operations.findings import Finding, Level
+from operations.findings import Finding, Severity
 
 
 def run_check(settings: Settings, *, in_json: bool, strict: bool) -> int:
@@ -25,10 +25,10 @@ def run_check(settings: Settings, *, in_json: bool, strict: bool) -> int:
 
             level = run_checks(settings, report, printer.doing)
         click.echo(f"\n{summary(findings)}")
-    return int(level >= (Level.WARNING if strict else Level.ERROR))
+    return int(level >= (Severity.WARNING if strict else Severity.ERROR))
 
 
 def summary(findings: list[Finding]) -> str:
     """How many there are of each level."""
     counted = Counter(finding.level for finding in findings)
-    return f"errors: {counted[Level.ERROR]}, warnings: {counted[Level.WARNING]}, ok: {counted[Level.OK]}"
+    return f"errors: {counted[Severity.ERROR]}, warnings: {counted[Severity.WARNING]}, ok: {counted[Severity.OK]}"

@@ -6,9 +6,9 @@ from typing import Self
 
 import click
 
-from operations.findings import Finding, Level
+from operations.findings import Finding, Severity
 
-COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 WIDEST = len("warning")
 
 
@@ -51,7 +51,7 @@ class FindingsPrinter:
             self._step_stands = False
 
 
-def as_json(level: Level, findings: list[Finding]) -> str:
+def as_json(level: Severity, findings: list[Finding]) -> str:
     """One document: the worst level, and every finding. `fix` is null where the text ends with it or none is needed."""
     described = [
         {"level": each.level.name.lower(), "where": each.where, "text": each.text, "fix": each.fix} for each in findings

@@ -2,7 +2,7 @@
 
 from cli.findings import FindingsPrinter
 from config.settings import Settings
-from operations.findings import Level
+from operations.findings import Severity
 from operations.init_bigquery import init_bigquery
 
 
@@ -13,4 +13,4 @@ def run_init(settings: Settings) -> int:
         SettingsError: there are no credentials that can be used.
     """
     with FindingsPrinter() as printer:
-        return int(init_bigquery(settings, printer.report, printer.doing) is Level.ERROR)
+        return int(init_bigquery(settings, printer.report, printer.doing) is Severity.ERROR)

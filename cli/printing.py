@@ -9,6 +9,8 @@ from datetime import datetime
 
 import click
 
+from operations.durations import in_words
+
 GAP = "  "
 NARROWEST = 40  # that texts are wrapped to
 
@@ -48,13 +50,8 @@ def printable(text: str) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """A span of time in its largest unit."""
-    if seconds is None:
-        return "-"
-    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if abs(seconds) >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
+    """How old something is; "-" for nothing."""
+    return "-" if seconds is None else in_words(seconds)
 
 
 def local(instant: datetime) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select
 from sqlalchemy.exc import DBAPIError
 
+from database.age_columns import FALSE, TRUE, AgeColumns
 from database.in_lists import chunks
-from database.old_rows import FALSE, TRUE, AgeColumns
 from database.referring import how_to_grant
 from database.schema import queue
 from delivery.ledger import ItemStatus

@@ -1,126 +1,172 @@
-"""Which rows of a source table are old, read page by page in the order of an index. See `delivery.old_rows`."""
+"""Old rows, what is kept beside them, and the DELETEs of retention: `delivery.old_rows` on MariaDB / MySQL."""
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, literal_column, or_, select
+from sqlalchemy import Connection, Executable, and_, func, literal_column, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from config.settings import TableSettings
-from database.source_columns import SourceColumns
-from database.walk import PRIMARY, Walk, index_of
-from delivery.old_rows import Position
-from mapping.schema import SourceTable
+from database.age_columns import FALSE, AgeColumns
+from database.cleaning import Leftovers, OwnTables
+from database.delete_rows import RowDeletion
+from database.engine import Engines
+from database.failures import explain
+from database.in_lists import chunks
+from database.leases import begin
+from database.referring import delete_triggers, lacks_delete, referring_keys
+from database.schema import batch, queue
+from database.sent_rows import unpack
+from delivery.lease import Lease
+from delivery.ledger import BatchState, ItemStatus
+from delivery.old_rows import (
+    BatchToClean,
+    ItemToClean,
+    OldPage,
+    OldRow,
+    Position,
+    RecordedBatch,
+)
+from delivery.retention_report import Refusal
+from delivery.rows import Key
+from delivery.source import SourceError
 
-# Rows from before it have no age that could be believed: the camera's clock wasn't set, or the value is a zero date.
-UNSET = datetime(2000, 1, 1, tzinfo=UTC)
-
-WINDOW = 5_000  # rows of an index that one statement reads at most, of which those that qualify are taken
-LOOKED_AT = 10_000  # rows of those that stay
-
-TRUE: ColumnElement[Any] = literal_column("1")
-FALSE: ColumnElement[Any] = literal_column("0")
+NEAR = 1000  # batches by the time they ended, of which the lowest id is where to begin
 
 
-class AgeColumns:
-    """A source table's age, flag and key, as retention reads and compares them.
+class SqlOldRows:
+    """One table's, by `delivery.old_rows.OldRows`.
 
     Args:
-        zone: what its DATETIME columns are in.
+        ages: None for a table whose rows are never deleted: then only `now` and what cleans bq-sync's own tables work.
     """
 
-    def __init__(
-        self, settings: TableSettings, source: SourceTable, columns: SourceColumns, zone: ZoneInfo | None
-    ) -> None:
-        if settings.age_column is None or columns.flag is None:
-            raise ValueError(f"{source.name} has no age or no flag: its rows are never deleted")
-        self._zone = zone or UTC
-        self.table = columns.table
-        self.key = columns.key
-        self.flag: ColumnElement[Any] = columns.flag
-        self.age: ColumnElement[Any] = columns.table.c[settings.age_column]
-        self._type = source.columns[settings.age_column].data_type
-        by_age = index_of(source, settings.age_column, settings.primary_key)
-        by_flag = None if by_age else index_of(source, settings.synced_flag, settings.primary_key)
-        self.walk = Walk(by_age or by_flag or PRIMARY, self.table, self.key, self.age if by_age else None)
-        self._of_synced = by_flag is not None  # only rows that are marked as synced are passed
-        self.flag_index = source.index_on(columns.flag.name)
-        self._keys_ascend = columns.key_column.is_integer
+    def __init__(self, engines: Engines, table_name: str, ages: AgeColumns | None) -> None:
+        self._engines = engines
+        self._table_name = table_name
+        self._maybe_ages = ages
+        self._leftovers = Leftovers(table_name)
 
-    def older_than(self, cutoff: datetime) -> ColumnElement[bool]:
-        """What holds for rows whose age is known and lies before the cutoff."""
-        return and_(self.age >= self._value(UNSET), self.age < self._value(cutoff))
+    def now(self) -> datetime:
+        now: datetime = self._read(select(func.utc_timestamp(literal_column("6"))))[0][0]
+        return now.replace(tzinfo=UTC)
 
-    def instant(self, value: object) -> datetime:
-        """The instant that a value of the age column is."""
-        match value:
-            case datetime():
-                return value.replace(tzinfo=self._own_zone)
-            case date():
-                return datetime.combine(value, time(), self._own_zone)
-        raise TypeError(f"an age can't be a {type(value).__name__}")
+    def obstacles(self) -> Sequence[str]:
+        with self._reading() as connection:
+            keys = referring_keys(connection, self._table_name)
+            lacking = lacks_delete(connection, self._table_name)
+        return [*lacking, *(key.obstacle for key in keys if key.spreads)]
 
-    def page(self, cutoff: datetime, after: Position | None, limit: int) -> Select[Any]:
-        """Key and age of the old synced rows of a window that begins behind `after`, in the order of the walk."""
-        query = self.walk.select(self.key, self.age).where(self.flag == TRUE, self.older_than(cutoff))
-        if after is not None:
-            query = query.where(self.walk.behind(after))
-        return query.order_by(*self.walk.order).limit(limit)
+    def notes(self) -> Sequence[str]:
+        with self._reading() as connection:
+            keys = referring_keys(connection, self._table_name)
+            triggers = delete_triggers(connection, self._table_name)
+        notes = [key.note for key in keys if not key.spreads]
+        return [*notes, f"DELETE triggers run for each row: {', '.join(triggers)}"] if triggers else notes
 
-    def window_end(self, cutoff: datetime, after: Position | None) -> Select[Any]:
-        """The position of the window's last row; no row: the window holds all that is left."""
-        query = self.walk.select(*self.walk.order)
-        if self.walk.by_age:
-            query = query.where(self.older_than(cutoff))
-        if self._of_synced:
-            query = query.where(self.flag == TRUE)
-        if after is not None:
-            query = query.where(self.walk.behind(after))
-        return query.order_by(*self.walk.order).limit(1).offset(WINDOW - 1)
+    def staying(self, cutoff: datetime) -> Mapping[Refusal, Sequence[Key]]:
+        ages = self._ages
+        queries = {
+            Refusal.NOT_SYNCED: ages.old_with_flag(cutoff, ages.flag == FALSE),
+            Refusal.HISTORY: ages.old_with_flag(cutoff, ages.flag.is_(None)),
+            Refusal.NO_AGE: ages.without_age(),
+        }
+        found = {reason: self._read(query) for reason, query in queries.items() if query is not None}
+        return {reason: [row[0] for row in rows] for reason, rows in found.items() if rows}
 
-    def up_to(self, query: Select[Any], end: Position) -> Select[Any]:
-        """The query, without what lies behind the window's end."""
-        return query.where(self.walk.up_to(end))
+    def old(self, cutoff: datetime, after: Position | None, limit: int) -> OldPage:
+        ages = self._ages
+        end = self._read(ages.window_end(cutoff, after))
+        query = ages.page(cutoff, after, limit)
+        rows = self._read(ages.up_to(query, tuple(end[0])) if end else query)
+        found = [OldRow(row[0], ages.instant(row[1])) for row in rows]
+        if len(rows) == limit:
+            return OldPage(found, ages.position(*rows[-1]))
+        return OldPage(found, None if not end or ages.ends_at_young_rows(rows) else tuple(end[0]))
 
-    def position(self, key: object, age: object) -> Position:
-        return self.walk.position(key, age)
+    def old_unsynced(self, keys: Collection[Key], cutoff: datetime) -> Mapping[Key, datetime]:
+        ages = self._ages
+        return {
+            row[0]: ages.instant(row[1])
+            for some in chunks(list(keys))
+            for row in self._read(ages.old_among(some, cutoff, FALSE))
+        }
 
-    def ends_at_young_rows(self, rows: Sequence[object]) -> bool:
-        """Whether a whole window without old rows is the end: keys that are given out in order ascend with age."""
-        return not rows and self._of_synced and self._keys_ascend
+    def any_there(self, keys: Sequence[Key]) -> bool:
+        ages = self._ages
+        found = select(ages.key).select_from(ages.table).limit(1)
+        return any(self._read(found.where(ages.key.in_(some))) for some in chunks(keys))
 
-    def old_among(self, keys: Collection[object], cutoff: datetime, flag: ColumnElement[Any]) -> Select[Any]:
-        """Key and age of those of these rows that have the flag and are old."""
-        query = select(self.key, self.age).select_from(self.table)
-        return query.where(self.key.in_(keys), self.flag == flag, self.older_than(cutoff))
+    def sent_items(self, keys: Collection[Key]) -> Mapping[Key, datetime]:
+        by_record = {str(key): key for key in keys}
+        sent: dict[Key, datetime] = {}
+        for some in chunks(list(by_record)):
+            query = select(queue.c.record_id, func.max(func.coalesce(queue.c.synced_at, queue.c.created_at))).where(
+                queue.c.table_name == self._table_name,
+                queue.c.record_id.in_(some),
+                queue.c.operation == "INSERT",
+                queue.c.sync_status == ItemStatus.COMPLETED,
+                queue.c.batch_id.is_not(None),
+            )
+            for record_id, at in self._read(query.group_by(queue.c.record_id)):
+                if record_id in by_record:
+                    sent[by_record[record_id]] = at.replace(tzinfo=UTC)
+        return sent
 
-    def old_with_flag(self, cutoff: datetime, flag: ColumnElement[bool]) -> Select[Any] | None:
-        """Keys of old rows with such a flag, of the first LOOKED_AT; None: no index finds them."""
-        if self.flag_index is None:
-            return None
-        some = Walk(self.flag_index, self.table, self.key).select(self.key, self.age).where(flag)
-        looked_at = some.limit(LOOKED_AT).subquery("looked_at")
-        age = looked_at.c[self.age.name]
-        return select(looked_at.c[self.key.name]).where(age >= self._value(UNSET), age < self._value(cutoff))
+    def recorded(self, since: datetime, after: int, limit: int, keys: Collection[Key]) -> Sequence[RecordedBatch]:
+        ended = since.astimezone(UTC).replace(tzinfo=None)
+        completed = and_(batch.c.table_name == self._table_name, batch.c.state == BatchState.COMPLETED)
+        if not after:
+            near = select(batch.c.id).where(completed, batch.c.ended_at >= ended)
+            near = near.with_hint(batch, "FORCE INDEX (bq_sync_batch_ended)", "mysql")
+            near = near.order_by(batch.c.ended_at).limit(NEAR)
+            after = (self._read(select(func.min(near.subquery().c.id)))[0][0] or 0) - 1
+        query = select(batch.c.id, batch.c.ended_at, batch.c.sent_rows)
+        query = query.with_hint(batch, "FORCE INDEX (bq_sync_batch_table_state)", "mysql")
+        query = query.where(completed, batch.c.id > after, batch.c.ended_at >= ended).order_by(batch.c.id).limit(limit)
+        return [
+            RecordedBatch(id_, at.replace(tzinfo=UTC), unpack(packed, only=keys))
+            for id_, at, packed in self._read(query)
+        ]
 
-    def without_age(self) -> Select[Any] | None:
-        """Keys of synced rows whose age isn't known, LOOKED_AT at most; None: no index finds them."""
-        if not self.walk.by_age:
-            return None
-        unknown = or_(self.age.is_(None), self.age < self._value(UNSET))
-        return self.walk.select(self.key).where(unknown, self.flag == TRUE).limit(LOOKED_AT)
+    def items_to_clean(
+        self, status: ItemStatus, before: datetime | None, after: int, limit: int
+    ) -> Sequence[ItemToClean]:
+        with self._reading() as connection:
+            return self._leftovers.items(connection, status, before, after, limit)
+
+    def batches_to_clean(self, before: datetime, after: int, limit: int) -> Sequence[BatchToClean]:
+        with self._reading() as connection:
+            return self._leftovers.batches(connection, before, after, limit)
+
+    @contextmanager
+    def transaction(self, lease: Lease) -> Iterator["SqlRetentionTransaction"]:
+        with begin(self._engines.write, lease) as connection:
+            yield SqlRetentionTransaction(connection, self._table_name, self._maybe_ages)
 
     @property
-    def _own_zone(self) -> Any:
-        return UTC if self._type == "timestamp" else self._zone  # TIMESTAMPs are UTC in our sessions
+    def _ages(self) -> AgeColumns:
+        if self._maybe_ages is None:
+            raise ValueError(f"{self._table_name} has no age or no flag: its rows are never deleted")
+        return self._maybe_ages
 
-    def _value(self, instant: datetime) -> object:
-        """The instant as the column holds it. A DATE is over only when the next day begins.
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engines.read.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise SourceError(explain(error)) from error
 
-        In an hour that comes twice, a row may be of the second: for an instant of the first it is that much earlier.
-        """
-        first = instant.astimezone(self._own_zone)
-        twice = first.replace(fold=1).astimezone(UTC) - instant
-        local = first.replace(tzinfo=None) - twice
-        return local.date() if self._type == "date" else local
+    def _read(self, query: Executable) -> Sequence[Any]:
+        with self._reading() as connection:
+            return connection.execute(query).all()
+
+
+class SqlRetentionTransaction(OwnTables, RowDeletion):
+    """`delivery.old_rows.RetentionTransaction`: bq-sync's own tables, and the source rows."""
+
+    def __init__(self, connection: Connection, table_name: str, ages: AgeColumns | None) -> None:
+        OwnTables.__init__(self, connection, table_name)
+        RowDeletion.__init__(self, connection, table_name, ages)

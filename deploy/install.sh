@@ -23,7 +23,7 @@ fi
 # Built from a copy: what an earlier build left in the checkout would be installed too.
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-tar -C "$source" --exclude=./.git --exclude=./.venv --exclude=build --exclude='*.egg-info' -cf - . | tar -C "$build" -xf -
+tar -C "$source" --exclude=./.git --exclude='./.venv*' --exclude=build --exclude='*.egg-info' -cf - . | tar -C "$build" -xf -
 
 # Wheels alone, since a box has no compiler, of the versions that the tests ran with.
 "$home/bin/python" -c 'import pip' 2> /dev/null || "$python" -m venv --clear "$home"

@@ -15,8 +15,9 @@ from database.table_status import NO_WORKER, PAUSING, RESUMING, UNPREPARED, Tabl
 from operations.health import DISABLED, Health, Level, unreachable
 
 RUNNING = "running"
-# `actors.messages.TableState`, which the API's process doesn't load, and what the status adds.
-OF_OWNERS = ("standby", "recovering", RUNNING, "waiting", "blocked", "paused", "stopped")
+# `actors.messages.TableState` but for a standby, who writes nothing down, and what the status adds. The API's process
+# doesn't load the actors.
+OF_OWNERS = ("recovering", RUNNING, "waiting", "blocked", "paused", "stopped")
 STATES = (*OF_OWNERS, PAUSING, RESUMING, NO_WORKER, UNPREPARED)
 REASON_LENGTH = 120
 DATABASE_UP = "Whether the database answered this scrape."
@@ -134,18 +135,24 @@ def _times(status: Status) -> Iterable[Metric]:
 
 
 def _checks(status: Status) -> Iterable[Metric]:
-    """Of the daily comparison; absent before the first, and the days where nothing could be compared."""
+    """Of the daily comparison; absent before the first, and but for whether it could be made, while it can't."""
     checked = GaugeMetricFamily(
         "bq_sync_check_timestamp_seconds", "When the table was last compared with BigQuery.", labels=("table",)
     )
     differing = GaugeMetricFamily(
         "bq_sync_check_differing", "Days of which BigQuery has other counts of rows.", labels=("table",)
     )
+    failed = GaugeMetricFamily(
+        "bq_sync_check_failed", "Whether the last comparison with BigQuery could not be made.", labels=("table",)
+    )
     for name, table in status.tables.items():
-        if (check := table.last_check) is not None and check.problem is None:
+        if (check := table.last_check) is None:
+            continue
+        failed.add_metric((name,), float(check.problem is not None))
+        if check.problem is None:
             checked.add_metric((name,), check.at.timestamp())
             differing.add_metric((name,), check.differing)
-    return checked, differing
+    return checked, differing, failed
 
 
 def bounded(reason: str) -> str:

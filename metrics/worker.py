@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.measures import Instruments as WorkerInstruments
+from actors.measures import WorkerInstruments
 from metrics.instruments import Instruments
 
 SAMPLE_SECONDS = 5.0

@@ -28,7 +28,7 @@ from operations.check_database import check_database
 from operations.check_queue import check_queue, judge_unconfigured
 from operations.check_retention import check_retention
 from operations.check_source import check_source, judge_columns
-from operations.findings import Doing, Finding, Level, Report, error, ok, warning
+from operations.findings import Doing, Finding, Report, Severity, error, ok, warning
 
 
 def run_checks(
@@ -36,7 +36,7 @@ def run_checks(
     report: Report,
     doing: Doing = lambda _step: None,
     environment: Mapping[str, str] = os.environ,
-) -> Level:
+) -> Severity:
     """Check everything, in about a minute at most.
 
     Args:
@@ -47,7 +47,7 @@ def run_checks(
     Returns:
         The worst level found.
     """
-    worst = Level.OK
+    worst = Severity.OK
     for finding in _findings(settings, doing, environment):
         report(finding)
         worst = max(worst, finding.level)

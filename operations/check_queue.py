@@ -11,7 +11,8 @@ from database.facts import OpenBatches, open_batches
 from database.failures import explain
 from database.table_status import TableStatus
 from delivery.triage import PATIENCE_SECONDS
-from operations.findings import Finding, error, ok, span, warning
+from operations.durations import in_words
+from operations.findings import Finding, error, ok, warning
 from operations.health import unconfigured
 
 STUCK_SECONDS = 900.0  # longer than any wait between two attempts at a batch
@@ -49,7 +50,7 @@ def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: 
     elif settings.enabled:
         yield warning(name, "no worker is running for this table", "start one: `bq-sync worker`, or `bq-sync run`")
     age = status.oldest_pending_age_seconds
-    since = f", the oldest for {span(age)}" if age is not None and age > 0 else ""
+    since = f", the oldest for {in_words(age)}" if age is not None and age > 0 else ""
     waiting = f"rows waiting for BigQuery: {_about(status.pending)}{status.pending.rows:,}{since}"
     # What waits for its row waits for no worker, but not for ever.
     patience = settings.oldest_pending_threshold_seconds
@@ -73,5 +74,5 @@ def judge_queue(name: str, status: TableStatus, batches: OpenBatches, settings: 
         text = f"open batches that no worker looks after: {batches.count}, with {status.syncing.rows:,} items"
         yield warning(name, text, "start a worker: it finds out what became of them, and sends nothing twice")
     elif batches.oldest_seconds > STUCK_SECONDS:
-        text = f"the oldest of {batches.count} open batches was begun {span(batches.oldest_seconds)} ago"
+        text = f"the oldest of {batches.count} open batches was begun {in_words(batches.oldest_seconds)} ago"
         yield warning(name, text, "look into the worker's log for what it waits for")

@@ -21,7 +21,8 @@ from mapping.checks import source_problems
 from mapping.origins import reads
 from mapping.schema import SourceTable
 from operations.check_database import grant
-from operations.findings import Finding, error, ok, span, warning
+from operations.durations import in_words
+from operations.findings import Finding, error, ok, warning
 
 AHEAD = timedelta(minutes=5)  # more than clocks differ by
 
@@ -165,7 +166,7 @@ def judge_times(
     if facts.newest is not None and facts.newest - now > AHEAD:
         yield warning(
             name,
-            f"the newest row's {table.age_column} lies {span((facts.newest - now).total_seconds())} ahead when it is"
-            f" read as {zone}",
+            f"the newest row's {table.age_column} lies {in_words((facts.newest - now).total_seconds())} ahead"
+            f" when it is read as {zone}",
             "set database_timezone to the zone that the values are in; if it is right, set the camera server's clock",
         )

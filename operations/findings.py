@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Level(IntEnum):
+class Severity(IntEnum):
     """How bad it is; the worst of many is their maximum."""
 
     OK = 0
@@ -22,7 +22,7 @@ class Finding:
         fix: what to do; None where nothing has to be done, or where the text itself ends with it.
     """
 
-    level: Level
+    level: Severity
     where: str
     text: str
     fix: str | None = None
@@ -35,20 +35,12 @@ Doing = Callable[[str], None]
 
 
 def ok(where: str, text: str) -> Finding:
-    return Finding(Level.OK, where, text)
+    return Finding(Severity.OK, where, text)
 
 
 def warning(where: str, text: str, fix: str | None = None) -> Finding:
-    return Finding(Level.WARNING, where, text, fix)
+    return Finding(Severity.WARNING, where, text, fix)
 
 
 def error(where: str, text: str, fix: str | None = None) -> Finding:
-    return Finding(Level.ERROR, where, text, fix)
-
-
-def span(seconds: float) -> str:
-    """A length of time in words, to two digits or so."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return Finding(Severity.ERROR, where, text, fix)

@@ -15,6 +15,7 @@ from database.failures import explain
 from database.retention_reports import LastRun
 from database.status import Problem, Status
 from database.table_status import NO_WORKER, UNPREPARED, TableStatus
+from operations.durations import in_words
 
 NAMES_SAID = 5  # of tables or rows, where there are more
 DAYS_SAID = 3
@@ -187,8 +188,8 @@ def _reasons_to_watch(status: Status, thresholds: Thresholds) -> Iterator[Reason
     for name, table in status.tables.items():
         age = table.oldest_pending_age_seconds
         if age is not None and age > thresholds.oldest_pending_seconds:
-            limit, cause = _duration(thresholds.oldest_pending_seconds), _cause(table)
-            text = f"{name}: the oldest pending row is {_duration(age)} old (limit: {limit}){cause}"
+            limit, cause = in_words(thresholds.oldest_pending_seconds), _cause(table)
+            text = f"{name}: the oldest pending row is {in_words(age)} old (limit: {limit}){cause}"
             yield Reason(Kind.OLD, text, (name,))
 
 
@@ -197,7 +198,7 @@ def _retention_reasons(status: Status) -> Iterator[Reason]:
         run = table.last_retention
         if run is not None and run.unconfirmed:
             text = f"{name}: {run.unconfirmed:,} old rows are marked as sent, but aren't found in BigQuery"
-            again = f"`bq-sync backfill --table {name} --again`, see docs/backfill.md"
+            again = f"`bq-sync backfill --table {name} --again --from DAY --until DAY`, see docs/backfill.md"
             fix = f"they stay here; find out who deleted them there, then send them again: {again}"
             yield Reason(Kind.UNCONFIRMED, f"{text}{_which(run)}: {fix}", (name,))
         if run is not None and run.problem is not None:
@@ -255,12 +256,12 @@ def _clock_reasons(status: Status, now: datetime) -> Iterator[Reason]:
     if apart > CLOCK_TOLERANCE_SECONDS:
         yield Reason(
             Kind.CLOCKS,
-            f"the clocks of this machine and the database are {_duration(apart)} apart: set the one that is wrong",
+            f"the clocks of this machine and the database are {in_words(apart)} apart: set the one that is wrong",
         )
     for name, table in status.tables.items():
         age = table.oldest_pending_age_seconds
         if age is not None and age < -CLOCK_TOLERANCE_SECONDS:
-            text = f"{name}: a pending row is {_duration(-age)} in the future: check the clocks and database_timezone"
+            text = f"{name}: a pending row is {in_words(-age)} in the future: check the clocks and database_timezone"
             yield Reason(Kind.FUTURE, text, (name,))
 
 
@@ -276,10 +277,3 @@ def _cause(table: TableStatus) -> str:
 
 def _rows(count: Count) -> str:
     return f"{'about ' if count.is_estimate else ''}{count.rows:,} rows"
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"

@@ -15,7 +15,7 @@ from mapping.checks import destination_problems
 from operations.asking import Asking, NotAskedError
 from operations.check_alerts import judge_heartbeat
 from operations.check_bigquery import MAY_WRITE, THEN_AGAIN, WHERE, BigQuerySide, judge_destination, judge_location
-from operations.findings import Doing, Finding, Level, Report, error, ok
+from operations.findings import Doing, Finding, Report, Severity, error, ok
 
 
 def init_bigquery(
@@ -23,19 +23,19 @@ def init_bigquery(
     report: Report,
     doing: Doing = lambda _step: None,
     environment: Mapping[str, str] = os.environ,
-) -> Level:
+) -> Severity:
     """Make what is missing, and compare what is there with the settings.
 
     Args:
         environment: where an emulator's address is looked for.
 
     Returns:
-        The worst level found; Level.ERROR where a configured table isn't there, or can't take the rows.
+        The worst level found; Severity.ERROR where a configured table isn't there, or can't take the rows.
 
     Raises:
         SettingsError: there are no credentials that can be used.
     """
-    worst = Level.OK
+    worst = Severity.OK
     with closing(connect(settings, environment)) as clients:
         for finding in _findings(BigQuerySide(settings, clients, Asking(doing))):
             report(finding)

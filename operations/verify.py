@@ -13,7 +13,7 @@ from config.settings import TableSettings
 from database.backfill import SqlItems
 from database.daily_checks import keep_verified, rows_sent
 from database.key_walk import SqlKeyWalk
-from database.retention import SqlOldRows
+from database.old_rows import SqlOldRows
 from database.source import SqlSource
 from delivery.backfill import ITEMS_AT_ONCE, free_of_items
 from delivery.backfill_report import BackfillReport

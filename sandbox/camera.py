@@ -51,14 +51,6 @@ class Camera:
         """Insert so many rows into detection_logs; their ids."""
         return self.insert("detection_logs", rows)
 
-    def insert_summaries(self, rows: int) -> list[int]:
-        """Insert so many rows into ai_summary_cache; their ids."""
-        return self.insert("ai_summary_cache", rows)
-
-    def insert_inferences(self, rows: int) -> list[int]:
-        """Insert so many rows into is21_logs; their ids."""
-        return self.insert("is21_logs", rows)
-
     def insert(self, name: str, rows: int) -> list[int]:
         """Insert so many rows into the table of that name; their ids."""
         ids: list[int] = []

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.login import Role
 from api.models.base import Answer
+from api.roles import Role
 from database.activity import Activity
 from database.daily_checks import LastCheck
 from database.retention_reports import LastRun

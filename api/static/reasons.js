@@ -178,7 +178,7 @@ const rowlessInJapanese = (cause) => {
   return `項目 ${item} の行（レコード ${record}）がテーブルにありません（行は 10 分間待ちます）`;
 };
 
-const STATES = { waiting: "待機中", blocked: "停止", recovering: "復旧中", paused: "一時停止中", stopped: "停止", standby: "スタンバイ" };
+const STATES = { waiting: "待機中", blocked: "停止", recovering: "復旧中", paused: "一時停止中", stopped: "停止" };
 
 const UNITS = { days: "日", h: "時間", min: "分", s: "秒" };
 const inJapanese = (duration) => duration.replace(/(days|h|min|s)$/, (unit) => UNITS[unit]);

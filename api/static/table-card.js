@@ -12,7 +12,7 @@ const TONES = { running: "good", waiting: "fair", recovering: "fair", blocked: "
 
 const NO_WORKER = "no worker";
 
-const EXPLAINED_BY_REASON = new Set(["waiting", "blocked", "unprepared", "recovering", "standby"]);
+const EXPLAINED_BY_REASON = new Set(["waiting", "blocked", "unprepared", "recovering"]);
 
 export class TableCard {
   constructor(name, mayControl) {

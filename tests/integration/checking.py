@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings, load
 from operations.check import run_checks
-from operations.findings import Finding, Level
+from operations.findings import Finding, Severity
 from operations.migrate import migrate_up
 from sandbox.camera_tables import create_tables
 from sandbox.emulator import Emulator
@@ -39,7 +39,7 @@ def check(variables: dict[str, str], settings: Settings | None = None) -> list[F
 
 def errors(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     """Where and text of the errors."""
-    return [(finding.where, finding.text) for finding in findings if finding.level is Level.ERROR]
+    return [(finding.where, finding.text) for finding in findings if finding.level is Severity.ERROR]
 
 
 def find(findings: Iterable[Finding], where: str, words: str) -> Finding:

@@ -10,13 +10,13 @@ from google.cloud.bigquery import SchemaField
 from prometheus_client import CollectorRegistry
 
 from actors import worker
-from actors.measures import Instruments
+from actors.measures import WorkerInstruments
 from actors.messages import FromPipeline, HearAgain, RetryDue
 from actors.parts import Recipient
 from actors.scheduler import ThreadScheduler
 from database.status import read_status
 from database.table_status import TableStatus
-from metrics.instruments import Instruments as Metrics
+from metrics.instruments import Instruments
 from operations.health import Health, Thresholds, judge
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -64,8 +64,8 @@ class FaultySite:
         """Its worker; see `Site.working`."""
         scheduler = HurriedScheduler()
         self.waits = scheduler.waits
-        metrics = Metrics(self.metrics)
-        measured = Instruments(metrics.table, lambda *_: None)
+        metrics = Instruments(self.metrics)
+        measured = WorkerInstruments(metrics.table, lambda *_: None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(worker, "ThreadScheduler", lambda: scheduler)
             with self.site.working(instruments=measured):

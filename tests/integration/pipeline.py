@@ -14,7 +14,7 @@ from google.cloud.bigquery import DEFAULT_RETRY, Client
 from sqlalchemy import Engine, text
 
 from actors import command_reader, worker
-from actors.measures import Instruments
+from actors.measures import WorkerInstruments
 from actors.parts import Clock, Scheduler
 from actors.table import OpenedTable
 from actors.worker import Opener, Worker
@@ -112,7 +112,7 @@ class Site:
 
     @contextmanager
     def working(
-        self, *, lookup_first: bool = False, opener: Opener | None = None, instruments: Instruments | None = None
+        self, *, lookup_first: bool = False, opener: Opener | None = None, instruments: WorkerInstruments | None = None
     ) -> Iterator[None]:
         """A worker of this site in this process, until the end of the `with` block.
 

@@ -50,6 +50,7 @@ OLDEST = "bq_sync_oldest_pending_age_seconds table=logs"
 SYNCED = "bq_sync_synced_rows_total table=logs"
 LATE = "bq_sync_delivery_latency_seconds_bucket table=logs le={}"
 DAYS_DIFFERENT = "bq_sync_check_differing table=logs"
+UNCOMPARED = "bq_sync_check_failed table=logs"
 COMPARED_AT = "bq_sync_check_timestamp_seconds table=logs"
 REFUSED = "bq_sync_retention_rows_total table=logs outcome=refused"
 RESTARTS = "bq_sync_pipeline_restarts_total table=logs actor={}"
@@ -114,6 +115,8 @@ CASES = (
     Case("BqSyncDaysDifferent", False, {DAYS_DIFFERENT: always(0)}),
     Case("BqSyncNotCompared", True, {COMPARED_AT: always(0)}, every_minutes=60),
     Case("BqSyncNotCompared", False, {COMPARED_AT: rising(1800)}, every_minutes=60),
+    Case("BqSyncNotComparable", True, {UNCOMPARED: always(1)}, every_minutes=60),
+    Case("BqSyncNotComparable", False, {UNCOMPARED: f"1x{SAMPLES - 30} 0x30"}, every_minutes=60),
     Case("BqSyncRetentionRefused", True, {REFUSED: f"0x{SAMPLES - 30} 3x30"}),
     Case("BqSyncRetentionRefused", False, {REFUSED: always(3)}),
     Case("BqSyncPaused", True, PAUSED, every_minutes=15),

@@ -249,6 +249,6 @@ def test_without_channels_there_is_nothing_to_try() -> None:
 def test_check_says_which_url_is_wrong(service: Service) -> None:
     given = settings(logs={}).model_copy(update={"alert_urls": (SecretStr(service.url), SecretStr("nosuch://s3cret"))})
     right, wrong = check_alerts(given, lambda _: None)
-    assert (right.level, wrong.level) == (findings.Level.OK, findings.Level.ERROR)
+    assert (right.level, wrong.level) == (findings.Severity.OK, findings.Severity.ERROR)
     assert wrong.text.startswith("alert_urls, number 2 (nosuch://...): Apprise knows no such service")
     assert service.got == []

@@ -17,7 +17,7 @@ from database.grants import lacking_rights
 from database.locks import lock_name
 from database.schema import metadata
 from migrations import VERSION_TABLE
-from operations.findings import Level
+from operations.findings import Severity
 from sandbox.camera import Camera
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
@@ -48,10 +48,10 @@ def test_a_healthy_set_up_has_no_error(variables: dict[str, str], engine: Engine
     Camera(engine).insert_mixed(20)
     findings = check(variables)
     assert errors(findings) == []
-    assert find(findings, "detection_logs", "may write").level is Level.OK
-    assert find(findings, "detection_logs", "may query").level is Level.OK
-    assert find(findings, "detection_logs", "their types fit").level is Level.OK
-    assert find(findings, "is21_logs", "rows waiting").level is Level.OK
+    assert find(findings, "detection_logs", "may write").level is Severity.OK
+    assert find(findings, "detection_logs", "may query").level is Severity.OK
+    assert find(findings, "detection_logs", "their types fit").level is Severity.OK
+    assert find(findings, "is21_logs", "rows waiting").level is Severity.OK
 
 
 def test_with_insert_all_writing_is_tried_without_writing(
@@ -59,8 +59,8 @@ def test_with_insert_all_writing_is_tried_without_writing(
 ) -> None:
     findings = check(variables | {"BQ_SYNC_WRITE_METHOD": "insert_all"})
     assert errors(findings) == []
-    assert find(findings, "detection_logs", "may write").level is Level.OK
-    assert find(findings, "settings", "insert_all").level is Level.OK
+    assert find(findings, "detection_logs", "may write").level is Severity.OK
+    assert find(findings, "settings", "insert_all").level is Severity.OK
     assert list(bigquery_client.list_rows(f"{shipped_dataset}.semantic_events", timeout=10)) == []
 
 
@@ -79,7 +79,7 @@ def test_a_fresh_database_asks_for_migrate(
 ) -> None:
     findings = check(environment(emulator, shipped_dataset, database_url))
     assert "bq-sync migrate" in str(find(findings, "database", "tables aren't there").fix)
-    assert find(findings, "detection_logs", "no such table").level is Level.ERROR
+    assert find(findings, "detection_logs", "no such table").level is Severity.ERROR
 
 
 def test_what_a_source_table_lacks(variables: dict[str, str], engine: Engine) -> None:
@@ -90,7 +90,7 @@ def test_what_a_source_table_lacks(variables: dict[str, str], engine: Engine) ->
         "ALTER TABLE is21_logs DROP INDEX bq_sync_flag",
     )
     findings = check(variables)
-    assert find(findings, "detection_logs", "no column severity").level is Level.ERROR
+    assert find(findings, "detection_logs", "no column severity").level is Severity.ERROR
     assert "bq-sync migrate" in find(findings, "ai_summary_cache", "synced_flag names synced_to_bq").text
     assert "bq-sync migrate" in str(find(findings, "is21_logs", "no index").fix)
 
@@ -98,8 +98,8 @@ def test_what_a_source_table_lacks(variables: dict[str, str], engine: Engine) ->
 def test_a_table_without_transactions(variables: dict[str, str], engine: Engine) -> None:
     run(engine, "ALTER TABLE is21_logs ENGINE=MyISAM", "ALTER TABLE bq_sync_batch ENGINE=MyISAM")
     findings = check(variables)
-    assert find(findings, "is21_logs", "engine is MyISAM").level is Level.ERROR
-    assert find(findings, "database", "bq_sync_batch's engine is MyISAM").level is Level.ERROR
+    assert find(findings, "is21_logs", "engine is MyISAM").level is Severity.ERROR
+    assert find(findings, "database", "bq_sync_batch's engine is MyISAM").level is Severity.ERROR
 
 
 def test_triggers_and_columns_that_the_server_fills_in(variables: dict[str, str], engine: Engine) -> None:
@@ -110,10 +110,10 @@ def test_triggers_and_columns_that_the_server_fills_in(variables: dict[str, str]
         "ALTER TABLE is21_logs MODIFY inferred_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)",
     )
     findings = check(variables)  # the configuration says Asia/Tokyo, and the server keeps UTC
-    assert find(findings, "detection_logs", "triggers (audit)").level is Level.WARNING
-    assert find(findings, "detection_logs", "changed_at) as they are").level is Level.OK
-    assert find(findings, "detection_logs", "source columns that aren't carried: changed_at").level is Level.WARNING
-    assert find(findings, "is21_logs", "fill in inferred_at").level is Level.WARNING
+    assert find(findings, "detection_logs", "triggers (audit)").level is Severity.WARNING
+    assert find(findings, "detection_logs", "changed_at) as they are").level is Severity.OK
+    assert find(findings, "detection_logs", "source columns that aren't carried: changed_at").level is Severity.WARNING
+    assert find(findings, "is21_logs", "fill in inferred_at").level is Severity.WARNING
 
 
 def test_a_wrong_zone_shows_in_the_newest_row(variables: dict[str, str], engine: Engine) -> None:
@@ -147,8 +147,8 @@ def test_a_user_with_the_least_rights(variables: dict[str, str], engine: Engine,
     assert lacking.fix == f"GRANT UPDATE ON `{database}`.`is21_logs` TO 'frugal'@'%'"
     without = [finding.where for finding in findings if "lacks DELETE" in finding.text]
     assert without == ["ai_summary_cache", "is21_logs"]
-    assert find(findings, "ai_summary_cache", "lacks DELETE").level is Level.WARNING
-    assert find(findings, "database", f"lacks SELECT on {VERSION_TABLE}").level is Level.WARNING
+    assert find(findings, "ai_summary_cache", "lacks DELETE").level is Severity.WARNING
+    assert find(findings, "database", f"lacks SELECT on {VERSION_TABLE}").level is Severity.WARNING
 
 
 def test_a_user_without_rights_on_own_tables(variables: dict[str, str], engine: Engine, mariadb: MariaDB) -> None:
@@ -168,12 +168,12 @@ def test_rights_are_asked_for_names_of_any_kind(engine: Engine) -> None:
 def test_a_database_that_isnt_there(variables: dict[str, str], mariadb: MariaDB, engine: Engine) -> None:
     refused = mariadb.url(name_of(engine), password="hush")
     findings = check(variables | {"BQ_SYNC_DATABASE_URL": refused})
-    assert find(findings, "database", "refuses user or password").level is Level.ERROR
+    assert find(findings, "database", "refuses user or password").level is Severity.ERROR
     assert not any("hush" in f"{finding.text}{finding.fix}" for finding in findings)
     down = "mysql+pymysql://bq_sync:hush@127.0.0.1:1/is22"
     findings = check(variables | {"BQ_SYNC_DATABASE_URL": down})
-    assert find(findings, "database", "can't be reached").level is Level.ERROR
-    assert find(findings, "detection_logs", "may write").level is Level.OK  # the other side is checked all the same
+    assert find(findings, "database", "can't be reached").level is Severity.ERROR
+    assert find(findings, "detection_logs", "may write").level is Severity.OK  # the other side is checked all the same
 
 
 def test_without_a_database_url(variables: dict[str, str]) -> None:
@@ -192,11 +192,11 @@ def test_what_waits_and_who_works(variables: dict[str, str], engine: Engine) -> 
     with connect_unpooled(engine.url).connect() as worker:
         worker.exec_driver_sql(f"DO GET_LOCK('{lock_name(name_of(engine), 'detection_logs')}', 0)")
         findings = check(variables)
-    assert find(findings, "detection_logs", "a worker owns the table").level is Level.OK
-    assert find(findings, "detection_logs", "rows waiting").level is Level.WARNING
-    assert find(findings, "is21_logs", "no worker is running").level is Level.WARNING
+    assert find(findings, "detection_logs", "a worker owns the table").level is Severity.OK
+    assert find(findings, "detection_logs", "rows waiting").level is Severity.WARNING
+    assert find(findings, "is21_logs", "no worker is running").level is Severity.WARNING
     assert "bq-sync failed --table is21_logs" in str(find(findings, "is21_logs", "failed rows").fix)
-    assert find(findings, "is21_logs", "open batches").level is Level.WARNING
+    assert find(findings, "is21_logs", "open batches").level is Severity.WARNING
 
 
 def test_items_of_tables_that_arent_configured(variables: dict[str, str], engine: Engine) -> None:
@@ -207,13 +207,13 @@ def test_items_of_tables_that_arent_configured(variables: dict[str, str], engine
         "INSERT INTO bq_sync_queue (table_name, record_id, sync_status) VALUES ('former', '1', 'completed')",
     )
     found = find(check(variables), "database", "table_name isn't configured")
-    assert (found.level, found.text.endswith(": detection_log (2)")) == (Level.WARNING, True)
+    assert (found.level, found.text.endswith(": detection_log (2)")) == (Severity.WARNING, True)
 
 
 def test_a_missing_dataset(variables: dict[str, str]) -> None:
     findings = check(variables | {"BQ_SYNC_DATASET_ID": "nowhere"})
     assert errors(findings) == [("BigQuery", "dataset mobesorder.nowhere doesn't exist")]
-    assert find(findings, "detection_logs", "the dataset doesn't exist").level is Level.WARNING
+    assert find(findings, "detection_logs", "the dataset doesn't exist").level is Severity.WARNING
 
 
 def test_a_missing_table_and_wrong_ones(
@@ -240,10 +240,10 @@ def test_a_missing_table_and_wrong_ones(
     bigquery_client.create_table(expiring, retry=None, timeout=10)
     findings = check(variables)
     assert "init-bigquery" in str(find(findings, "detection_logs", "no table semantic_events").fix)
-    assert find(findings, "ai_summary_cache", "column summary_text").level is Level.ERROR
-    assert find(findings, "ai_summary_cache", "isn't partitioned").level is Level.WARNING
-    assert find(findings, "is21_logs", "after 30 days").level is Level.ERROR
-    assert find(findings, "is21_logs", "column tid: FLOAT64").level is Level.ERROR
+    assert find(findings, "ai_summary_cache", "column summary_text").level is Severity.ERROR
+    assert find(findings, "ai_summary_cache", "isn't partitioned").level is Severity.WARNING
+    assert find(findings, "is21_logs", "after 30 days").level is Severity.ERROR
+    assert find(findings, "is21_logs", "column tid: FLOAT64").level is Severity.ERROR
 
 
 def test_bigquery_is_down(variables: dict[str, str], engine: Engine) -> None:
@@ -251,14 +251,14 @@ def test_bigquery_is_down(variables: dict[str, str], engine: Engine) -> None:
     nobody = {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:1", "BQ_SYNC_STORAGE_ENDPOINT": "127.0.0.1:1"}
     findings = check(variables | nobody)
     assert "127.0.0.1:1" in str(find(findings, "BigQuery", "can't be reached").fix)
-    assert find(findings, "detection_logs", "no column severity").level is Level.ERROR
+    assert find(findings, "detection_logs", "no column severity").level is Severity.ERROR
 
 
 def test_only_the_storage_write_api_is_down(variables: dict[str, str]) -> None:
     findings = check(variables | {"BQ_SYNC_STORAGE_ENDPOINT": "127.0.0.1:1"})
-    assert find(findings, "detection_logs", "can't write").level is Level.ERROR
-    assert find(findings, "is21_logs", "the Storage Write API doesn't answer").level is Level.WARNING
-    assert find(findings, "is21_logs", "may query").level is Level.OK
+    assert find(findings, "detection_logs", "can't write").level is Severity.ERROR
+    assert find(findings, "is21_logs", "the Storage Write API doesn't answer").level is Severity.WARNING
+    assert find(findings, "is21_logs", "may query").level is Severity.OK
 
 
 def test_bigquery_doesnt_answer(variables: dict[str, str], emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,15 +268,15 @@ def test_bigquery_doesnt_answer(variables: dict[str, str], emulator: Emulator, m
         findings = check(variables)
     finally:
         emulator.thaw()
-    assert find(findings, "BigQuery", "doesn't answer").level is Level.ERROR
+    assert find(findings, "BigQuery", "doesn't answer").level is Severity.ERROR
     assert len(errors(findings)) == 1
 
 
 def test_credentials_that_arent_there(variables: dict[str, str]) -> None:
     del variables["BIGQUERY_EMULATOR_HOST"], variables["BQ_SYNC_STORAGE_ENDPOINT"]
     findings = check(variables | {"BQ_CREDENTIALS_PATH": "/nowhere/key.json"})
-    assert find(findings, "BigQuery", "BQ_CREDENTIALS_PATH: /nowhere/key.json").level is Level.ERROR
-    assert find(findings, "detection_logs", "the source table is there").level is Level.OK
+    assert find(findings, "BigQuery", "BQ_CREDENTIALS_PATH: /nowhere/key.json").level is Severity.ERROR
+    assert find(findings, "detection_logs", "the source table is there").level is Severity.OK
 
 
 def test_the_command(variables: dict[str, str], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from database.counting import Count
 from database.status import Status
 from database.table_status import TableStatus
 from delivery.errors import DestinationError
-from operations.findings import Finding, Level
+from operations.findings import Finding, Severity
 from operations.health import Health, Kind, Reason, Sight, unreachable
 from operations.heartbeat import send_heartbeat
 from operations.init_bigquery import init_bigquery
@@ -105,11 +105,11 @@ def test_the_documented_queries_find_silent_and_unhealthy_sites(
 
 def test_init_makes_the_table_and_check_finds_it(variables: dict[str, str], bigquery_client: Client) -> None:
     settings = load(variables)
-    assert find(check(variables), "heartbeat", "no table beats").level is Level.ERROR
+    assert find(check(variables), "heartbeat", "no table beats").level is Severity.ERROR
     findings: list[Finding] = []
     init_bigquery(settings, findings.append, environment=variables)
     assert find(findings, "BigQuery", "table beats").text == "table beats: created"
-    assert find(findings, "heartbeat", "beats").level is Level.OK
+    assert find(findings, "heartbeat", "beats").level is Severity.OK
     made = bigquery_client.get_table(f"{settings.project_id}.{settings.dataset_id}.beats", retry=None, timeout=10)
     assert (made.time_partitioning.field, made.clustering_fields) == ("sent_at", ["site"])
 

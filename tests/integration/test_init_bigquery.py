@@ -10,7 +10,7 @@ from google.cloud import bigquery
 from bigquery.tables import SHIPPED
 from cli.main import main
 from config.settings import Settings, load
-from operations.findings import Finding, Level
+from operations.findings import Finding, Severity
 from operations.init_bigquery import init_bigquery
 from sandbox.emulator import Emulator
 from tests.integration.checking import environment, errors, find
@@ -28,7 +28,7 @@ def variables(emulator: Emulator) -> Iterator[dict[str, str]]:
     emulator.drop_dataset(dataset)
 
 
-def make(variables: dict[str, str], settings: Settings | None = None) -> tuple[Level, list[Finding]]:
+def make(variables: dict[str, str], settings: Settings | None = None) -> tuple[Severity, list[Finding]]:
     findings: list[Finding] = []
     return init_bigquery(settings or load(variables), findings.append, environment=variables), findings
 
@@ -37,7 +37,7 @@ def test_dataset_and_tables_are_made_once(
     variables: dict[str, str], emulator: Emulator, bigquery_client: bigquery.Client
 ) -> None:
     level, findings = make(variables)
-    assert level is Level.OK
+    assert level is Severity.OK
     dataset = f"{emulator.project}.{variables['BQ_SYNC_DATASET_ID']}"
     assert find(findings, "BigQuery", f"dataset {dataset}").text.endswith("created")
     assert bigquery_client.get_dataset(dataset, retry=None, timeout=10).location == "asia-northeast1"
@@ -45,7 +45,7 @@ def test_dataset_and_tables_are_made_once(
         table = bigquery_client.get_table(f"{dataset}.{name}", retry=None, timeout=10)
         assert table.time_partitioning.field == layout.partition_column
     again, findings = make(variables)
-    assert again is Level.OK
+    assert again is Severity.OK
     assert find(findings, "BigQuery", "table semantic_events").text.endswith("exists")
 
 
@@ -57,10 +57,10 @@ def test_a_table_that_is_there_is_left_alone_and_compared(
     other = bigquery.Table(f"{dataset}.summaries", schema=[bigquery.SchemaField("summary_id", "STRING")])
     bigquery_client.create_table(other, retry=None, timeout=10)
     level, findings = make(variables)
-    assert level is Level.ERROR
-    assert find(findings, "BigQuery", "is in US, but location says asia-northeast1").level is Level.WARNING
+    assert level is Severity.ERROR
+    assert find(findings, "BigQuery", "is in US, but location says asia-northeast1").level is Severity.WARNING
     assert find(findings, "BigQuery", "table summaries").text.endswith("exists")
-    assert find(findings, "ai_summary_cache", "column summary_text").level is Level.ERROR
+    assert find(findings, "ai_summary_cache", "column summary_text").level is Severity.ERROR
     assert find(findings, "BigQuery", "table inference_logs").text.endswith("created")
     assert len(bigquery_client.get_table(f"{dataset}.summaries", retry=None, timeout=10).schema) == 1
 
@@ -70,7 +70,7 @@ def test_a_table_that_isnt_shipped(variables: dict[str, str]) -> None:
     mine = shipped.tables["is21_logs"].model_copy(update={"destination": "mine"})
     settings = shipped.model_copy(update={"tables": {"is21_logs": mine}})
     level, findings = make(variables, settings)
-    assert level is Level.ERROR
+    assert level is Severity.ERROR
     assert [where for where, _ in errors(findings)] == ["BigQuery"]
     assert find(findings, "BigQuery", "isn't ours to make").fix is not None
 
@@ -78,7 +78,7 @@ def test_a_table_that_isnt_shipped(variables: dict[str, str]) -> None:
 def test_without_a_location(variables: dict[str, str]) -> None:
     settings = load(variables).model_copy(update={"location": None})
     level, findings = make(variables, settings)
-    assert level is Level.ERROR
+    assert level is Severity.ERROR
     assert "set location" in str(find(findings, "BigQuery", "can't be made").fix)
 
 

@@ -11,13 +11,13 @@ from sqlalchemy import Engine, text
 
 from config.settings import TableSettings
 from database import old_rows, schema
+from database.age_columns import AgeColumns
 from database.catalogue import read_source_table
 from database.engine import Engines, connect_for_reading, connect_unpooled
 from database.leases import grant
 from database.ledger import SqlLedger
 from database.locks import Locks
-from database.old_rows import AgeColumns
-from database.retention import SqlOldRows
+from database.old_rows import SqlOldRows
 from database.retention_reports import SqlReports, last_runs
 from database.source_columns import SourceColumns
 from delivery.errors import LeaseLost

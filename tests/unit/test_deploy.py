@@ -66,6 +66,11 @@ def test_every_command_that_is_named_exists(file: str) -> None:
         assert known.issuperset(options.split()), f"{name}{options}"
 
 
+def test_units_are_enabled_and_disabled_by_name() -> None:
+    """systemd takes no pattern there: it warns, does nothing, and says that all is well."""
+    assert not re.findall(r"systemctl (?:enable|disable)[^\n]*\*", (CHECKOUT / "docs/deploy.md").read_text())
+
+
 def test_containers_run_commands_that_exist() -> None:
     services = compose()["services"]
     assert {tuple(service["command"]) for service in services.values()} == {("worker",), ("api",)}

@@ -164,6 +164,14 @@ def test_a_backup_that_was_restored_in_a_pause_is_noticed(paused: World) -> None
     assert [lookup_first for _, lookup_first in paused.table.recovered] == [False, True]
 
 
+def test_a_paused_table_keeps_that_it_has_to_look_up_first_beyond_the_process_that_was_told() -> None:
+    world = World(lookup_first=True)
+    world.db.paused = True
+    world.start()
+    assert not world.runs
+    assert world.db.lookups.first
+
+
 def test_a_resume_that_the_database_didnt_answer_is_told_again(paused: World) -> None:
     paused.ledger.faults.append(FailAt(0))
     resume(paused)

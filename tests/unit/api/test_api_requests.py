@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.app import create_app
-from api.login import COOKIE, cookie_of
+from api.roles import COOKIE, cookie_of
 from tests.unit.api.client import READ_TOKEN, TOKEN, assert_problem, call, call_path, settings
 
 JSON = {"Content-Type": "application/json"}

@@ -19,7 +19,7 @@ from operations.check_bigquery import judge_clock, judge_destination, judge_iden
 from operations.check_database import grant, judge_durability, judge_own_tables, judge_plan, judge_server
 from operations.check_queue import judge_queue, judge_unconfigured
 from operations.check_source import SourceFacts, judge_columns, judge_rights, judge_source, judge_times
-from operations.findings import Finding, Level, span
+from operations.findings import Finding, Severity
 from operations.migrate import MigrationPlan
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -97,13 +97,13 @@ def events(**changes: Any) -> BigQueryTable:
 
 def bad(findings: Iterable[Finding]) -> Finding:
     """The only finding that isn't ok; it has a fix, or its text ends with one."""
-    (found,) = (finding for finding in findings if finding.level is not Level.OK)
+    (found,) = (finding for finding in findings if finding.level is not Severity.OK)
     assert found.fix is not None or ": " in found.text
     return found
 
 
 def assert_well(findings: Iterable[Finding]) -> None:
-    assert [finding for finding in findings if finding.level is not Level.OK] == []
+    assert [finding for finding in findings if finding.level is not Severity.OK] == []
 
 
 def test_a_healthy_set_up_has_nothing_to_mend() -> None:
@@ -125,7 +125,7 @@ def test_a_healthy_set_up_has_nothing_to_mend() -> None:
 
 def test_settings() -> None:
     disabled = bad(judge_settings(settings(enabled=False), {}))
-    assert (disabled.level, "BQ_SYNC_ENABLED=true" in str(disabled.fix)) == (Level.WARNING, True)
+    assert (disabled.level, "BQ_SYNC_ENABLED=true" in str(disabled.fix)) == (Severity.WARNING, True)
     emulator = bad(judge_settings(settings(), {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9050"}))
     assert "BIGQUERY_EMULATOR_HOST" in str(emulator.fix)
 
@@ -133,13 +133,13 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("changes", "level", "fix"),
     [
-        ({"version": (10, 5)}, Level.ERROR, "MariaDB 10.6 or newer"),
-        ({"is_mariadb": False, "version": (5, 7)}, Level.ERROR, "MySQL 8.0 or newer"),
-        ({"read_only": True}, Level.ERROR, "primary"),
-        ({"max_allowed_packet": 1_048_576}, Level.WARNING, "1,500,000"),
+        ({"version": (10, 5)}, Severity.ERROR, "MariaDB 10.6 or newer"),
+        ({"is_mariadb": False, "version": (5, 7)}, Severity.ERROR, "MySQL 8.0 or newer"),
+        ({"read_only": True}, Severity.ERROR, "primary"),
+        ({"max_allowed_packet": 1_048_576}, Severity.WARNING, "1,500,000"),
     ],
 )
-def test_the_server(changes: dict[str, Any], level: Level, fix: str) -> None:
+def test_the_server(changes: dict[str, Any], level: Severity, fix: str) -> None:
     found = bad(judge_server(server(**changes), settings()))
     assert (found.level, fix in str(found.fix)) == (level, True)
 
@@ -152,16 +152,16 @@ def test_without_a_zone_the_server_has_to_keep_utc() -> None:
 
 def test_a_binary_log_that_a_crash_may_cut() -> None:
     unsafe = Durability(1, 1.0, True, 0)
-    assert bad(judge_durability(unsafe, settings())).level is Level.ERROR
-    assert bad(judge_durability(unsafe, settings(on_unsafe_durability="lookup_first"))).level is Level.WARNING
+    assert bad(judge_durability(unsafe, settings())).level is Severity.ERROR
+    assert bad(judge_durability(unsafe, settings(on_unsafe_durability="lookup_first"))).level is Severity.WARNING
     (flushed,) = judge_durability(Durability(2, 1.0, False, 0), settings())
-    assert (flushed.level, "waits 2 s" in flushed.text) == (Level.OK, True)
+    assert (flushed.level, "waits 2 s" in flushed.text) == (Severity.OK, True)
 
 
 @pytest.mark.parametrize("revision", [None, "0000"])
 def test_what_isnt_migrated(revision: str | None) -> None:
     found = judge_plan(MigrationPlan(revision, "0001", (), ()))
-    assert (found.level, "bq-sync migrate" in str(found.fix)) == (Level.ERROR, True)
+    assert (found.level, "bq-sync migrate" in str(found.fix)) == (Severity.ERROR, True)
 
 
 def test_own_tables() -> None:
@@ -180,12 +180,12 @@ def test_a_grant_quotes_every_name() -> None:
 @pytest.mark.parametrize(
     ("table", "level", "fix"),
     [
-        (source(engine="MyISAM"), Level.ERROR, "ENGINE=InnoDB"),
-        (source(indexes={}), Level.ERROR, "bq-sync migrate"),
-        (source(triggers=("audit",)), Level.WARNING, "synced_to_bq"),
+        (source(engine="MyISAM"), Severity.ERROR, "ENGINE=InnoDB"),
+        (source(indexes={}), Severity.ERROR, "bq-sync migrate"),
+        (source(triggers=("audit",)), Severity.WARNING, "synced_to_bq"),
     ],
 )
-def test_a_source_table(table: SourceTable, level: Level, fix: str) -> None:
+def test_a_source_table(table: SourceTable, level: Severity, fix: str) -> None:
     found = bad(judge_source(facts(table), settings().tables["logs"]))
     assert (found.level, fix in str(found.fix)) == (level, True)
 
@@ -210,13 +210,13 @@ def test_columns_that_marking_leaves_alone_are_named() -> None:
 )
 def test_columns_are_missed_also_without_bigquery(table: SourceTable, names: str) -> None:
     found = bad(judge_columns(table, settings().tables["logs"]))
-    assert (found.level, names in found.text) == (Level.ERROR, True)
+    assert (found.level, names in found.text) == (Severity.ERROR, True)
 
 
 def test_rights_on_a_source_table() -> None:
     table = settings().tables["logs"]
     update = judge_rights(facts(lacking=("UPDATE",)), table, server())
-    assert (update.level, update.fix) == (Level.ERROR, "GRANT UPDATE ON `is22`.`logs` TO 'bq_sync'@'%'")
+    assert (update.level, update.fix) == (Severity.ERROR, "GRANT UPDATE ON `is22`.`logs` TO 'bq_sync'@'%'")
 
 
 def test_values_that_the_server_fills_in_another_zone() -> None:
@@ -224,7 +224,7 @@ def test_values_that_the_server_fills_in_another_zone() -> None:
     in_utc = server(zone="UTC", zone_offset_seconds=0)
     table = configured.tables["logs"]
     found = bad(judge_times(facts(filled_by_server=("at",)), table, configured, in_utc, NOW))
-    assert (found.level, "at" in found.text) == (Level.WARNING, True)
+    assert (found.level, "at" in found.text) == (Severity.WARNING, True)
     assert_well(judge_times(facts(filled_by_server=("not_carried",)), table, configured, in_utc, NOW))
 
 
@@ -237,24 +237,25 @@ def test_a_newest_row_that_lies_ahead() -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "level"), [(59, Level.OK), (-59, Level.OK), (61, Level.WARNING), (301, Level.ERROR), (-301, Level.ERROR)]
+    ("off", "level"),
+    [(59, Severity.OK), (-59, Severity.OK), (61, Severity.WARNING), (301, Severity.ERROR), (-301, Severity.ERROR)],
 )
-def test_the_clock(off: int, level: Level) -> None:
+def test_the_clock(off: int, level: Severity) -> None:
     assert judge_clock(NOW + timedelta(seconds=off), NOW).level is level
 
 
 def test_the_location() -> None:
-    assert judge_location("p.d", "US", None).level is Level.OK
-    assert judge_location("p.d", "US", "us").level is Level.OK
-    assert judge_location("p.d", "US", "asia-northeast1").level is Level.WARNING
+    assert judge_location("p.d", "US", None).level is Severity.OK
+    assert judge_location("p.d", "US", "us").level is Severity.OK
+    assert judge_location("p.d", "US", "asia-northeast1").level is Severity.WARNING
 
 
 def test_partitions_that_expire_before_rows_may_go() -> None:
     table = settings().tables["logs"]
-    assert bad(judge_destination("logs", table, events(expiration_days=59.0))).level is Level.ERROR
+    assert bad(judge_destination("logs", table, events(expiration_days=59.0))).level is Severity.ERROR
     assert_well(judge_destination("logs", table, events(expiration_days=60.0)))
     assert_well(judge_destination("logs", settings({"retention_days": None}).tables["logs"], events(expiration_days=1)))
-    assert bad(judge_destination("logs", table, events(partition_column=None))).level is Level.WARNING
+    assert bad(judge_destination("logs", table, events(partition_column=None))).level is Severity.WARNING
 
 
 def test_an_identity_that_names_the_site() -> None:
@@ -265,24 +266,24 @@ def test_an_identity_that_names_the_site() -> None:
 
 def test_an_identity_that_does_not_tell_two_rows_apart() -> None:
     finding = judge_identity("logs", settings({"identity": ["tid"]}).tables["logs"])
-    assert (finding.level, "the primary key id" in finding.text) == (Level.WARNING, True)
+    assert (finding.level, "the primary key id" in finding.text) == (Severity.WARNING, True)
     assert finding.fix == "add event_id to `identity`, unless no two rows ever have the same tid"
 
 
 def test_columns_that_dont_fit_and_columns_that_nothing_carries() -> None:
     wrong = events(columns={**events().columns, "tid": BigQueryColumn("tid", "GEOGRAPHY")})
-    assert bad(check_mapping("logs", settings(), source(), wrong)).level is Level.ERROR
+    assert bad(check_mapping("logs", settings(), source(), wrong)).level is Severity.ERROR
     missing = bad(check_mapping("logs", settings(), source(without=("tid",)), events()))
-    assert (missing.level, "no column tid" in missing.text) == (Level.ERROR, True)
+    assert (missing.level, "no column tid" in missing.text) == (Severity.ERROR, True)
     left = bad(check_mapping("logs", settings(), source(column("more")), events()))
-    assert (left.level, left.text.endswith(": more")) == (Level.WARNING, True)
+    assert (left.level, left.text.endswith(": more")) == (Severity.WARNING, True)
     empty = events(columns={**events().columns, "extra": BigQueryColumn("extra", "STRING")})
     assert bad(check_mapping("logs", settings(), source(), empty)).text.endswith(": extra")
 
 
 def test_a_table_that_can_not_be_compared_every_day() -> None:
     finding = bad(check_mapping("logs", settings({"age_column": None}), source(), events()))
-    assert finding.level is Level.WARNING
+    assert finding.level is Severity.WARNING
     assert finding.text == "its rows can't be compared by days: neither by `bq-sync verify` nor every day by itself"
     assert finding.fix is not None
     assert finding.fix.startswith("set age_column")
@@ -294,7 +295,7 @@ def test_a_shipped_column_without_its_default_is_lost_in_bigquery_and_not_in_an_
     lost = bad(check_mapping("logs", settings(), source(), shipped))
     assert ("lost their defaults: ingested_at" in lost.text, "SET DEFAULT" in str(lost.fix)) == (True, True)
     there = list(check_mapping("logs", settings(storage_endpoint="127.0.0.1:9060"), source(), shipped))
-    assert [finding.level for finding in there] == [Level.OK, Level.OK]
+    assert [finding.level for finding in there] == [Severity.OK, Severity.OK]
     assert "ingested_at stays NULL on an emulator" in there[1].text
 
 
@@ -311,12 +312,12 @@ def test_a_shipped_column_without_its_default_is_lost_in_bigquery_and_not_in_an_
 )
 def test_the_queue(status: TableStatus, batches: OpenBatches, names: str) -> None:
     found = bad(judge_queue("logs", status, batches, settings()))
-    assert (found.level, names in found.text) == (Level.WARNING, True)
+    assert (found.level, names in found.text) == (Severity.WARNING, True)
 
 
 def test_queue_items_that_no_configured_table_takes() -> None:
     (found,) = judge_unconfigured({"log": Count(3), "lgos": Count(12_000, is_estimate=True)})
-    assert (found.level, "table_name" in str(found.fix)) == (Level.WARNING, True)
+    assert (found.level, "table_name" in str(found.fix)) == (Severity.WARNING, True)
     assert found.text.endswith(": log (3), lgos (about 12,000)")
     (many,) = judge_unconfigured({f"log{number}": Count(1) for number in range(6)})
     assert many.text.endswith("log4 (1) and others")
@@ -335,7 +336,7 @@ def test_an_item_that_waits_for_its_row_hides_no_table_that_is_stuck() -> None:
     rowless = Rowless(1, first_item=12, first_record="99", has_flag=True)
     status = TableStatus("running", owner_alive=True, oldest_pending_age_seconds=4_000.0, rowless=rowless)
     found = list(judge_queue("logs", status, OpenBatches(0, 0.0), settings()))
-    assert [finding.text for finding in found if "the oldest for" in finding.text and finding.level is Level.WARNING]
+    assert [finding.text for finding in found if "the oldest for" in finding.text and finding.level is Severity.WARNING]
 
 
 def test_failed_rows_are_looked_at_by_command() -> None:
@@ -348,10 +349,3 @@ def test_failed_rows_are_looked_at_by_command() -> None:
 def test_batches_without_a_worker() -> None:
     found = bad(judge_queue("logs", TableStatus("stopped"), OpenBatches(2, 3.0), settings(enabled=False)))
     assert "open batches" in found.text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 d")]
-)
-def test_lengths_of_time(seconds: float, words: str) -> None:
-    assert span(seconds) == words
