@@ -13,7 +13,7 @@ from delivery.settle import RowRef
 from delivery.source import ReadByColumns
 from mapping.compile import TableMapping
 from mapping.row import BadRow, Row
-from mapping.values import Unfit
+from mapping.values import Unfit, text
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Conversion:
             self._log.info("rows are converted one by one", rows=len(read.keys), reason=str(unfit))
             return self._one_by_one(read)
         except Exception as error:  # noqa: BLE001  what nobody foresaw mustn't hold up rows that can be converted
-            self._log.error("rows could not be converted by columns", rows=len(read.keys), error=type(error).__name__)
+            self._log.error("rows could not be converted by columns", rows=len(read.keys), exc_info=error)
             return self._one_by_one(read)
         since_when = {place: instant.timestamp() for place, instant in read.since.items()}
         outgoing = Outgoing(converted.rows, (None,) * len(read.keys), converted.encoded, since_when)
@@ -71,6 +71,8 @@ class Conversion:
         return pieces
 
     def _as_row(self, found: Found) -> Row:
+        if isinstance(found.key, str):
+            _demand_text(found.key)
         if found.payload is None:
             return self._mapping.row(found.values)
         return self._mapping.payload(found.key, found.payload)
@@ -87,3 +89,11 @@ class Conversion:
             {place: found.since.timestamp() for place, (found, _) in enumerate(rows) if found.since is not None},
         )
         return Piece(rows[0][1].shape, outgoing, [row.nbytes for _, row in rows], suspect)
+
+
+def _demand_text(key: str) -> None:
+    """The ledger keeps the key, whether it is sent or not."""
+    try:
+        text(key)
+    except Unfit as unfit:
+        raise BadRow(None, f"its key {unfit}") from None

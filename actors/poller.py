@@ -27,7 +27,7 @@ from delivery.finding import Page, find_items, find_rows
 from delivery.ledger import Lookups
 from delivery.rows import Key
 from delivery.settle import Outcome, RowRef
-from delivery.source import Source, SourceChangedError, SourceError
+from delivery.source import PageTooLong, Source, SourceChangedError, SourceError
 from delivery.throttle import Throttle
 
 STRAYS_SECONDS = 60.0  # how often the ledger is asked for batches that aren't ours, while nothing is in flight
@@ -44,7 +44,7 @@ class Poller(PipelineActor):
         room: how much may be in flight; a take-over starts with the keys of appended batches in it.
         poll_seconds: how often a pass begins while nothing is known to wait.
         lookups: what has to be looked up before it is sent.
-        lookups_settle_seconds: how long a row may be left alone (settle_seconds): no pass begun earlier saw every row.
+        settle_seconds: how long a row may be left alone: no pass that began earlier saw every row.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Poller(PipelineActor):
         clock: Clock,
         poll_seconds: float,
         lookups: Lookups,
-        lookups_settle_seconds: float = 0.0,
+        settle_seconds: float = 0.0,
         has_flag: bool = True,
         backoff: Backoff | None = None,
         throttle: Throttle | None = None,
@@ -75,7 +75,7 @@ class Poller(PipelineActor):
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._lookups = lookups
-        self._lookups_from = clock.monotonic() + lookups_settle_seconds
+        self._lookups_from = clock.monotonic() + settle_seconds
         self._has_flag = has_flag
         log = structlog.get_logger(__name__).bind(table=table)
         self._retries = Retries("Poller", self.actor_ref, upstream, scheduler, log)
@@ -201,7 +201,11 @@ class Poller(PipelineActor):
 
     def _read_keys(self) -> None:
         if self._keys_left and (limit := self._page()):
-            page = find_rows(self._source, self._after_key, limit, self._room, self._lookups)
+            try:
+                page = find_rows(self._source, self._after_key, limit, self._room, self._lookups)
+            except PageTooLong as too_long:
+                self._room.expect_larger_rows(too_long.rows)
+                return  # the pass goes on from where it is
             self._after_key, self._keys_left = page.last, page.last is not None
             self._hand_on(page)
 

@@ -71,6 +71,10 @@ class Room:
         """Begin with small pages again: the last one could not be read, and may have been too large for it."""
         self._row_bytes = FIRST_GUESS
 
+    def expect_larger_rows(self, page: int) -> None:
+        """A page of so many rows was too long: an eighth at most from here on."""
+        self._row_bytes = max(self._row_bytes, 8 * self._most_bytes / PAGES / page)
+
     def add(self, found: Iterable[Found]) -> None:
         """Take in rows that are to be sent."""
         for row in found:

@@ -1,7 +1,8 @@
 """Rows read by columns: the server puts the values of each end to end, so that nothing is made for a single one here.
 
 GROUP_CONCAT takes the rows in the same order for each column. It is cut where it gets longer than the session allows
-(`engine.CONCAT_BYTES`) or the server's max_allowed_packet; so the values' lengths are read too, and have to add up.
+(`engine.CONCAT_BYTES`), and NULL where that is more than the server's max_allowed_packet; so the values' lengths are
+read too, and have to add up.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,6 @@ import pyarrow.csv
 from sqlalchemy import (
     CHAR,
     BinaryExpression,
-    ColumnClause,
     ColumnElement,
     LargeBinary,
     Select,
@@ -50,10 +50,14 @@ def can_be_read(columns: Iterable[SourceColumn]) -> bool:
     )
 
 
+class TooLong(Exception):
+    """Of fewer rows all would come."""
+
+
 class EndToEnd:
     """What is selected of rows to have these columns, and how it is taken apart."""
 
-    def __init__(self, columns: Sequence[tuple[ColumnClause[Any], SourceColumn]]) -> None:
+    def __init__(self, columns: Sequence[tuple[ColumnElement[Any], SourceColumn]]) -> None:
         texts = [_as_text(column, described) for column, described in columns]
         lengths = func.concat_ws(",", *(func.coalesce(func.length(value), _NULL) for value in texts))
         # Of those that aren't converted: they may have been given other ones since they were described.
@@ -72,17 +76,22 @@ class EndToEnd:
     def split(self, selected: Sequence[Any]) -> list[Any] | None:
         """The columns as Arrow arrays, empty if no row was found.
 
-        None: they have to be read row by row, since they are too long, or no UTF-8 (any more).
+        None: they have to be read row by row, since they are no UTF-8 (any more).
+
+        Raises:
+            TooLong: not all of it has come.
         """
         *columns, lengths, character_sets = selected
-        if lengths is None:
+        if character_sets is None:
             return [pa.array([], type_) for type_ in self._types]
+        if lengths is None:
+            raise TooLong
         if not _AS_THEY_ARE.issuperset(character_sets.split(",")[1:]):
             return None
         try:
             table = pa.csv.read_csv(pa.BufferReader(lengths), _CSV_READ, convert_options=self._csv)
         except pa.ArrowInvalid:
-            return None  # cut within a line
+            raise TooLong from None  # cut within a line
         arrays = []
         for data, of_column, type_ in zip(columns, table.columns, self._types, strict=True):
             array = _array(data or b"", of_column.combine_chunks(), type_)
@@ -100,7 +109,7 @@ def _array(data: bytes, lengths: Any, type_: Any) -> Any:
     there = pc.greater_equal(lengths, 0)
     ends = pc.cumulative_sum(pc.max_element_wise(lengths, 0))
     if ends[-1].as_py() != len(data):
-        return None
+        raise TooLong
     offsets = pa.concat_arrays([_ZERO, ends.cast(pa.int32())])
     buffers = [there.buffers()[1], offsets.buffers()[1], pa.py_buffer(data)]
     array = pa.Array.from_buffers(type_, len(lengths), buffers)
@@ -111,7 +120,7 @@ def _array(data: bytes, lengths: Any, type_: Any) -> Any:
     return array
 
 
-def _as_text(column: ColumnClause[Any], described: SourceColumn) -> ColumnElement[Any]:
+def _as_text(column: ColumnElement[Any], described: SourceColumn) -> ColumnElement[Any]:
     """The column's values as the server sends them."""
     match family(described):
         case Family.BYTES:

@@ -80,6 +80,8 @@ class OtherWork:
             counted = self._counted()
         except SQLAlchemyError:
             return  # whoever needs the database hears of it soon enough
+        if self._looks and now - self._looks[-1].at > WINDOW_SECONDS:
+            self._looks.clear()  # nobody asked for long: it isn't known any more
         if not self._looks:
             self._there_until = self._next_look
         else:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
     Connection,
     Engine,
@@ -21,16 +22,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.by_columns import FEWEST_ROWS, Columns, EndToEnd, can_be_read, decoded, joined
+from database.by_columns import FEWEST_ROWS, Columns, EndToEnd, TooLong, can_be_read, decoded, joined
 from database.failures import explain
 from database.in_lists import chunks
 from database.lenient import lenient
 from database.schema import batch, queue
 from database.source_columns import SourceColumns
+from database.wire_types import wire_type
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
-from delivery.source import QueuedItem, SourceChangedError, SourceError, SourceRow
+from delivery.source import PageTooLong, QueuedItem, SourceChangedError, SourceError, SourceRow
 from delivery.triage import Item, RowState
+from mapping.schema import SourceColumn
 
 TIMED_AT_ONCE = 50  # rows of a large page whose age is told: a zone costs more than all else of a row here
 BESIDE = 2  # columns of what `rows` selects stand before those that are read: flag and settling
@@ -63,18 +66,21 @@ class SqlSource:
         self._engine = engine
         self._table_name = table_name
         self._columns = columns
-        self._read_columns = [columns.table.c[name] for name in read_columns]
+        self._read_columns = [_exactly(columns.table.c[name], columns.described(name)) for name in read_columns]
         self._values = slice(BESIDE, BESIDE + len(read_columns))  # of what `rows` selects
         self._age_place: int | None = None  # among what is read
         if columns.age is not None:
             if columns.age.name not in read_columns:
                 self._read_columns.append(columns.age)
             self._age_place = [column.name for column in self._read_columns].index(columns.age.name)
+        described = [columns.described(column.name) for column in self._read_columns]
         self._by_columns = None
-        if by_columns and can_be_read(described := [columns.described(column) for column in self._read_columns]):
+        if by_columns and can_be_read(described):
             self._by_columns = EndToEnd(list(zip(self._read_columns, described, strict=True)))
         self._key_of = key_of
-        self._types: tuple[int, ...] | None = None  # of the columns that `rows` reads, by the driver's numbers
+        # Of what `rows` selects, by the driver's numbers: as the catalogue had them, and as they were read first.
+        self._described_types = (*[None] * BESIDE, *map(wire_type, described))
+        self._types: tuple[int, ...] | None = None
 
     def anything_waits(self) -> bool:
         pending = queue.c.table_name == self._table_name, queue.c.sync_status == ItemStatus.PENDING
@@ -202,8 +208,11 @@ class SqlSource:
             return None
         between = self._columns.key.between(keys[0], keys[-1])
         selected = self._by_columns.select().select_from(self._columns.table).where(waiting, between)
-        arrays = self._by_columns.split(self._read(selected)[0])
-        # Asked for afterwards: had the table been altered before its values were read, this would show it.
+        try:
+            arrays = self._by_columns.split(self._read(selected)[0])
+        except TooLong:
+            raise PageTooLong(len(keys)) from None
+        # Asked for afterwards: had the table been altered since it was described, this would show it.
         self._read(self._select_rows().limit(0), typed=True)
         return None if arrays is None else self._among(keys, arrays)
 
@@ -254,7 +263,13 @@ class SqlSource:
 
     def _demand_types(self, types: tuple[int, ...]) -> None:
         """A DATETIME that was made a TIMESTAMP looks the same, but is in another zone: the types tell them apart."""
-        if self._types is None:
+        described = zip(self._described_types, types, strict=True)
+        if self._types is None and all(expected in (None, told) for expected, told in described):
             self._types = types
-        elif types != self._types:
+        if types != self._types:
             raise SourceChangedError(f"the columns of {self._table_name} have other types than before")
+
+
+def _exactly(column: ColumnClause[Any], described: SourceColumn) -> ColumnElement[Any]:
+    """The column as it is stored: of a FLOAT the server would send six digits."""
+    return (column + literal_column("0e0")).label(column.name) if described.data_type == "float" else column

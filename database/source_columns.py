@@ -104,9 +104,9 @@ class SourceColumns:
         """What the age column says, as an instant; None where it says none."""
         return value.replace(tzinfo=self._age_zone) if isinstance(value, datetime) else None
 
-    def described(self, column: ColumnClause[Any]) -> SourceColumn:
+    def described(self, name: str) -> SourceColumn:
         """What the catalogue says of one."""
-        return self._source.columns[column.name]
+        return self._source.columns[name]
 
     def _zone_of(self, name: str) -> tzinfo:
         """TIMESTAMPs are UTC in our sessions, DATETIMEs in the database's zone."""

@@ -109,9 +109,11 @@ class SqlTransaction:
         return self._connection.scalar(used_up.limit(1)) is not None
 
     def move_items(self, batch_id: int, keys: Sequence[Key], to: int) -> None:
-        tied = update(queue).with_hint(_BY_BATCH).where(queue.c.batch_id == batch_id)
+        tied = select(queue.c.id, queue.c.record_id).with_hint(queue, _BY_BATCH).where(queue.c.batch_id == batch_id)
         for some in chunks([str(key) for key in keys]):
-            self._connection.execute(tied.where(queue.c.record_id.in_(some)).values(batch_id=to))
+            wanted = set(some)  # the column's collation takes two that differ by spaces at their ends for one
+            found = self._connection.execute(tied.where(queue.c.record_id.in_(some)))
+            self._update_items([id_ for id_, key in found if key in wanted], update(queue), batch_id=to)
 
     def free_items(self, batch_id: int) -> None:
         self._update_syncing(batch_id, sync_status=ItemStatus.PENDING, batch_id=None)
@@ -128,13 +130,13 @@ class SqlTransaction:
 
     def fail_row(self, key: Key, reason: str) -> None:
         # Asked first, since this is repeated after a COMMIT whose answer was lost.
-        failed = select(queue.c.id).where(
+        failed = select(queue.c.record_id).where(
             queue.c.table_name == self._table,
             queue.c.record_id == str(key),
             queue.c.operation == "INSERT",
             queue.c.sync_status == ItemStatus.FAILED,
         )
-        if self._connection.scalar(failed.limit(1)) is not None:
+        if str(key) in self._connection.scalars(failed).all():  # others may differ by spaces at their ends
             return
         self._connection.execute(
             insert(queue).values(

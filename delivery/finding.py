@@ -88,7 +88,7 @@ def find_rows(source: Source, after: Key | None, limit: int, in_flight: InFlight
     """The next rows whose flag is FALSE.
 
     Raises:
-        SourceError: nothing was decided.
+        SourceError, PageTooLong: nothing was decided.
     """
     # What has to be looked up first goes row by row.
     tries_columns = source.by_columns and not lookups.first

@@ -72,6 +72,18 @@ class SourceChangedError(Exception):
     """The table was altered: its values are no longer of the types that the mapping was compiled for."""
 
 
+class PageTooLong(Exception):
+    """So many rows can't be read by columns at once: fewer can.
+
+    Attributes:
+        rows: how many they were.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(f"{rows} rows are too long to be read by columns at once")
+        self.rows = rows
+
+
 class Source(Protocol):
     """One table's rows and items. Every method may raise SourceError, and those that read rows SourceChangedError."""
 
@@ -112,5 +124,8 @@ class Source(Protocol):
         """Those of the rows that still wait and aren't settling, in any order; None: they have to be read as `rows`.
 
         `keys` stand in the order of `waiting_keys`, and most rows that wait between the first and the last are theirs.
+
+        Raises:
+            PageTooLong: nothing was read.
         """
         ...

@@ -147,16 +147,16 @@ class ColumnConverter:
         """The rows, one at least.
 
         Raises:
-            Unfit: BigQuery can't take one of them.
+            Unfit: BigQuery can't take one of them; which column it is about, but not which row.
         """
-        made = {column.name: make(read) for column, make in self._columns}
+        made = {column.name: _made(column, make, read) for column, make in self._columns}
         arrays = [
             value if isinstance(value, pa.Array) else pa.array(value, field.type)
             for value, field in zip(made.values(), self._schema, strict=True)
         ]
         for (column, _), array in zip(self._columns, arrays, strict=True):
             if column.mode == "REQUIRED" and array.null_count:
-                raise Unfit("is NULL, but the column is REQUIRED")
+                raise Unfit(f"{column.name}: is NULL, but the column is REQUIRED")
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         row_bytes = self._row_bytes(batch)
         if max(row_bytes) > MAX_ROW_BYTES:
@@ -169,6 +169,13 @@ class ColumnConverter:
         partitions: Iterable[object] = [None] * len(keys) if name is None else _values(made[name])
         rows = tuple(map(SentRow, keys, identities, partitions))
         return SentRows(self._identity_columns, name, rows)
+
+
+def _made(column: BigQueryColumn, make: MakeColumn, read: ReadByColumns) -> Any:
+    try:
+        return make(read)
+    except Unfit as unfit:
+        raise Unfit(f"{column.name}: {unfit}") from None
 
 
 def _values(made: Any) -> Sequence[object]:

@@ -8,6 +8,9 @@ from config.settings import TableSettings
 from mapping.schema import BigQueryTable, SourceColumn, SourceTable
 from mapping.values import TYPES
 
+LONGEST_KEY = 255  # of bq_sync_queue.record_id, in characters
+
+_DECLARED = re.compile(r"\((\d+)\)")  # how long a text may be
 _AGES = {"datetime", "timestamp", "date"}
 _FALSE = re.compile(r"0+|b'0+'|false")  # as a column's default stands in the catalogue
 _NO_IDENTITY = {"JSON", "FLOAT64"}  # can't be compared, or not reliably
@@ -63,6 +66,12 @@ def _key_problems(settings: TableSettings, source: SourceTable) -> Iterator[str]
     key = source.columns[settings.primary_key]
     if not (key.is_integer or key.is_string):
         yield f"the primary key {key.name} is of type {key.column_type}: it has to be an integer, CHAR or VARCHAR"
+    declared = _DECLARED.search(key.column_type)
+    if key.is_string and declared is not None and int(declared[1]) > LONGEST_KEY:
+        yield (
+            f"the primary key {key.name} is of type {key.column_type}: the queue takes keys of up to {LONGEST_KEY}"
+            f" characters: if all are shorter, make it a VARCHAR({LONGEST_KEY})"
+        )
 
 
 def destination_problems(settings: TableSettings, destination: BigQueryTable) -> Iterator[str]:

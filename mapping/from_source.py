@@ -22,7 +22,8 @@ class Family(StrEnum):
     INTEGER = "integer"
     YEAR = "YEAR"
     DECIMAL = "DECIMAL"
-    FLOAT = "floating point"
+    SINGLE = "FLOAT"
+    DOUBLE = "DOUBLE"
     BIT = "BIT"
     TEXT = "text"
     CHOICE = "ENUM"
@@ -40,7 +41,8 @@ _FAMILIES: Mapping[Family, tuple[str, ...]] = {
     Family.INTEGER: ("tinyint", "smallint", "mediumint", "int", "bigint"),
     Family.YEAR: ("year",),
     Family.DECIMAL: ("decimal",),
-    Family.FLOAT: ("float", "double"),
+    Family.SINGLE: ("float",),
+    Family.DOUBLE: ("double",),
     Family.BIT: ("bit",),
     Family.TEXT: ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json"),
     Family.CHOICE: ("enum",),
@@ -112,6 +114,13 @@ def _scalars(zone: tzinfo, texts: Mapping[Family, Convert]) -> dict[Family, dict
         "BIGNUMERIC": lambda value: values.bignumeric(Decimal(value)),
         "JSON": str,
     }
+    floating: dict[str, Convert] = {
+        "STRING": values.plain_float,
+        "FLOAT64": float,
+        "NUMERIC": values.numeric_of_float,
+        "BIGNUMERIC": values.bignumeric_of_float,
+        "JSON": json_text.write,
+    }
     return {
         Family.INTEGER: {**integer, "BOOL": values.boolean},
         Family.YEAR: integer,
@@ -123,13 +132,8 @@ def _scalars(zone: tzinfo, texts: Mapping[Family, Convert]) -> dict[Family, dict
             "BIGNUMERIC": values.bignumeric,
             "JSON": values.plain_decimal,
         },
-        Family.FLOAT: {
-            "STRING": values.plain_float,
-            "FLOAT64": float,
-            "NUMERIC": values.numeric_of_float,
-            "BIGNUMERIC": values.bignumeric_of_float,
-            "JSON": json_text.write,
-        },
+        Family.SINGLE: {type_: _of_single(convert) for type_, convert in floating.items()},
+        Family.DOUBLE: floating,
         Family.BIT: {
             "INT64": lambda value: values.int64(values.bits(value)),
             "BOOL": lambda value: values.boolean(values.bits(value)),
@@ -175,7 +179,8 @@ def _texts(zone: tzinfo) -> dict[Family, Convert]:
         Family.INTEGER: str,
         Family.YEAR: str,
         Family.DECIMAL: values.plain_decimal,
-        Family.FLOAT: values.plain_float,
+        Family.SINGLE: _of_single(values.plain_float),
+        Family.DOUBLE: values.plain_float,
         Family.TEXT: values.text,
         Family.CHOICE: values.text,
         Family.CHOICES: values.text,
@@ -194,9 +199,14 @@ def _members(texts: Mapping[Family, Convert]) -> dict[Family, Convert]:
         Family.INTEGER: _as_it_is,
         Family.YEAR: _as_it_is,
         Family.DECIMAL: lambda value: json_text.verbatim(values.plain_decimal(value)),
-        Family.FLOAT: _as_it_is,
+        Family.SINGLE: values.single,
+        Family.DOUBLE: _as_it_is,
         Family.BIT: values.bits,
     }
+
+
+def _of_single(convert: Convert) -> Convert:
+    return lambda value: convert(values.single(value))
 
 
 def _as_it_is(value: object) -> object:

@@ -111,7 +111,7 @@ class Maker:
             case int():
                 convert = self._converter(Family.INTEGER, column)
             case float():
-                convert = self._converter(Family.FLOAT, column)
+                convert = self._converter(Family.DOUBLE, column)
             case str():
                 convert = self._converter(Family.TEXT, column)
         if convert is None:

@@ -38,7 +38,7 @@ def _of_conversion(source: SourceColumn, column: BigQueryColumn) -> Iterator[str
         yield f"{what} may hold numbers that {column.type} can't: rows with one will be failed"
     if found is Family.INTEGER and source.data_type == "bigint" and source.is_unsigned and column.type == "INT64":
         yield f"{what} may hold numbers over 9223372036854775807, which INT64 can't: rows with one will be failed"
-    if found is Family.FLOAT and column.type in {"NUMERIC", "BIGNUMERIC"}:
+    if found in {Family.SINGLE, Family.DOUBLE} and column.type in {"NUMERIC", "BIGNUMERIC"}:
         yield f"{what} is rounded to {column.type}"
     if found is Family.TIMESTAMP and column.type == "DATETIME":
         yield f"{what} becomes a DATETIME without zone: it is in UTC"

@@ -4,6 +4,7 @@ The limits are those of GoogleSQL's data types:
 https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types
 """
 
+import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
@@ -13,6 +14,7 @@ TYPES = frozenset(
     | {"DATE", "TIME", "DATETIME", "TIMESTAMP"}
 )  # those that can be filled; not STRUCT, GEOGRAPHY, RANGE, INTERVAL
 
+_SINGLE = struct.Struct("<f")
 _INT64 = range(-(2**63), 2**63)
 
 _NUMERIC_UNIT = Decimal("1e-9")
@@ -174,6 +176,21 @@ def instant_text(value: datetime) -> str:
 def plain_decimal(value: Decimal) -> str:
     """A number without exponent."""
     return format(value, "f")
+
+
+def single(value: float) -> float:
+    """What a FLOAT holds, by the fewest digits that mean it: 0.1 instead of the 0.10000000149011612 that it is."""
+    try:
+        held = _SINGLE.pack(value)
+    except OverflowError:
+        return value
+    if _SINGLE.unpack(held) != (value,):
+        return value  # of a column that has been made a DOUBLE since
+    for digits in (6, 7, 8):
+        shortened = float(f"{value:.{digits}g}")
+        if _SINGLE.pack(shortened) == held:
+            return shortened
+    return float(f"{value:.9g}")
 
 
 def plain_float(value: float) -> str:

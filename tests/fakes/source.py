@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
-from delivery.source import QueuedItem, SourceError, SourceRow
+from delivery.source import PageTooLong, QueuedItem, SourceError, SourceRow
 from delivery.triage import Item, RowState
 from mapping.key import key_of
 from tests.fakes.database import MemoryDatabase, StoredItem
@@ -42,13 +42,15 @@ class MemoryColumns:
 class MemorySource:
     """Reads rows and items of `database`.
 
-    `failures` are for the next calls, one each: True fails it. `by_columns_from`: so many rows are read so.
+    `failures` are for the next calls, one each: True fails it. `by_columns_from`: so many rows are read so, if they
+    aren't more than `longest_page`.
     """
 
     def __init__(self, database: MemoryDatabase, *, by_columns_from: int | None = None) -> None:
         self._db = database
         self._by_columns_from = by_columns_from
         self._read_key = key_of(SOURCE.columns["id"])
+        self.longest_page: int | None = None
         self.failures: deque[bool] = deque()
 
     def anything_waits(self) -> bool:
@@ -105,6 +107,8 @@ class MemorySource:
         if self._by_columns_from is None or len(keys) < self._by_columns_from:
             return None
         self._answer()
+        if self.longest_page is not None and len(keys) > self.longest_page:
+            raise PageTooLong(len(keys))
         waiting = self._unsynced()
         there = [key for key in keys if key in waiting]
         return MemoryColumns(there, [self._db.values[key] for key in there])

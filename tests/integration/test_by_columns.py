@@ -1,5 +1,6 @@
 """Rows that are read by columns are those that are read one by one, whatever their types; or they aren't read so."""
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from database.engine import CONCAT_BYTES, connect_for_reading
 from database.source import SqlSource
 from database.source_columns import SourceColumns
 from delivery.rows import Key
-from delivery.source import SourceChangedError
+from delivery.source import PageTooLong, SourceChangedError
 from sandbox.emulator import Emulator
 from sandbox.mariadb import MariaDB
 from tests.integration.pipeline import notes_site
@@ -135,6 +136,10 @@ def test_floating_point_numbers_are_the_same_to_the_last_digit(engine: Engine) -
         one_by_one = source.rows(range(2000))
         read = by_columns(source, range(2000))
         assert list(read.rows()) == [tuple(one_by_one[key].values) for key in read.keys]
+        assert {values[0]: tuple(values) for values in read.rows()} == {
+            row["id"]: (row["id"], struct.unpack("f", struct.pack("f", row["single"]))[0], row["twofold"])
+            for row in rows
+        }
 
 
 def test_columns_may_have_any_name(engine: Engine) -> None:
@@ -189,13 +194,14 @@ def test_some_rows_tell_since_when_they_wait(engine: Engine) -> None:
             connection.exec_driver_sql("DROP TABLE logs")
 
 
-def test_a_column_that_is_too_long_in_all_is_read_row_by_row(engine: Engine) -> None:
+def test_a_column_that_is_too_long_in_all_is_said_to_be(engine: Engine) -> None:
     with source_of(engine, LOGS.replace("VARCHAR(255)", "LONGTEXT"), ["id", "label"]) as source:
         fill(engine, FEWEST_ROWS, values=f"REPEAT('x', {CONCAT_BYTES // FEWEST_ROWS})")
         assert len(by_columns(source, range(1, FEWEST_ROWS + 1)).keys) == FEWEST_ROWS
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE logs SET label = CONCAT(label, 'x') WHERE id = 1")
-        assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
+        with pytest.raises(PageTooLong):
+            source.waiting_by_columns(range(1, FEWEST_ROWS + 1))
 
 
 def test_columns_that_are_larger_together_than_a_packet_may_be_are_read_all_the_same(engine: Engine) -> None:
@@ -217,6 +223,19 @@ def test_a_column_whose_type_was_changed_is_noticed(engine: Engine) -> None:
             connection.exec_driver_sql("ALTER TABLE logs MODIFY at TIMESTAMP NULL")
         with pytest.raises(SourceChangedError):
             source.waiting_by_columns(range(1, FEWEST_ROWS + 1))
+
+
+@pytest.mark.parametrize("by_what", ["rows", "columns"])
+def test_a_column_whose_type_was_changed_before_anything_was_read_is_noticed(engine: Engine, by_what: str) -> None:
+    create = LOGS.replace("label VARCHAR(255)", "at DATETIME")
+    with source_of(engine, create, ["id", "at"]) as source:
+        fill(engine, columns="at", values="'2026-03-01 12:00:00'")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE logs MODIFY at TIMESTAMP NULL")
+        keys = range(1, FEWEST_ROWS + 1)
+        for _ in range(2):
+            with pytest.raises(SourceChangedError):
+                source.rows(keys) if by_what == "rows" else source.waiting_by_columns(keys)
 
 
 def test_of_rows_that_wait_only_those_are_read_that_were_asked_for(engine: Engine) -> None:
@@ -257,6 +276,20 @@ def test_keys_whose_text_was_cut_are_read_one_by_one(engine: Engine) -> None:
             connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
         try:
             assert source.waiting_keys(None, 2000) == list(range(1, 2001))
+        finally:
+            with engine.begin() as connection:
+                connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")
+
+
+def test_a_page_of_which_not_even_the_lengths_fit_into_an_answer_is_too_long(engine: Engine) -> None:
+    with source_of(engine, LOGS, ["id", "label"]) as source:
+        fill(engine, 2000)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
+        try:
+            with pytest.raises(PageTooLong) as raised:
+                source.waiting_by_columns(range(1, 2001))
+            assert raised.value.rows == 2000
         finally:
             with engine.begin() as connection:
                 connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")

@@ -161,6 +161,20 @@ def test_items_follow_their_batch(world: World) -> None:
     assert db.items[items[1]].record_id == "2"
 
 
+def test_items_whose_keys_differ_only_by_spaces_at_their_ends_are_two(world: World) -> None:
+    items = [world.add_item(key) for key in ("x", "x ")]
+    with world.ledger.transaction(world.lease) as tx:
+        batch, found = (tx.add_batch(BEGUN, None, None, sent_rows("x", "x ")) for _ in range(2))
+        tx.tie(items, batch)
+        tx.move_items(batch, ["x"], found)
+    assert [world.read().items[item].batch_id for item in items] == [found, batch]
+    with world.ledger.transaction(world.lease) as tx:
+        for key in ("a", "a ", "a", "a "):
+            tx.fail_row(key, "label: is NULL")
+    failed = [item.record_id for item in world.read().items.values() if item.status is FAILED]
+    assert failed == ["a", "a "]
+
+
 def test_completed_items_keep_their_batch_when_it_is_freed(world: World) -> None:
     item = world.add_item(1, status=ItemStatus.COMPLETED, batch_id=7)
     with world.ledger.transaction(world.lease) as tx:

@@ -45,6 +45,15 @@ def world(database_url: str) -> Iterator[World]:
         engine.dispose()
 
 
+def test_others_that_begin_after_a_long_quiet_time_are_there_at_once(world: World) -> None:
+    world.pass_time(3600)
+    world.run(world.theirs, MANY)
+    assert world.others()
+    world.pass_time(LOOK_SECONDS)
+    world.run(world.theirs, MANY)
+    assert world.others()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

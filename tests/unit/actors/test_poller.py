@@ -102,6 +102,16 @@ def test_rows_and_items_are_found_once() -> None:
     assert world.found() == []
 
 
+def test_a_page_that_is_too_long_is_read_in_smaller_ones() -> None:
+    world = World(by_columns_from=3, most_rows=10_000)
+    world.source.longest_page = 100
+    world.db.add_rows(*range(1000))
+    world.tick()
+    pages = [list(message.rows.keys) for message in world.batcher.take(ColumnsFound)]
+    assert sorted(key for page in pages for key in page) == list(range(1000))
+    assert all(len(page) <= 100 for page in pages)
+
+
 def test_rows_that_are_read_by_columns_are_in_flight_until_they_are_settled() -> None:
     world = World(by_columns_from=3)
     world.db.add_rows(1, 2, 3)

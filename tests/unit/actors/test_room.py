@@ -96,6 +96,15 @@ def test_pages_are_bounded_and_small_rows_make_them_larger() -> None:
     assert room.page() == PAGE_ROWS
 
 
+def test_a_page_that_was_too_long_is_an_eighth_next_time() -> None:
+    room = Room(10 * PAGE_ROWS, 10**8)
+    room.add([Found(1)])
+    room.expect_larger_rows(PAGE_ROWS)
+    assert room.page() <= PAGE_ROWS // 8
+    room.expect_larger_rows(PAGE_ROWS // 8)
+    assert room.page() <= PAGE_ROWS // 64
+
+
 def test_rows_that_are_left_aside_take_no_room_and_are_not_found() -> None:
     room = Room(2, 10**9, aside=range(5))
     assert room.page() == 2

@@ -298,6 +298,7 @@ def test_a_constant_has_to_fit(value: object, type_: str, fits: bool) -> None:
         ({"id": "int(11)!", "log_id": "int(11)!"}, ("log_id",), "set primary_key: log_id"),
         ({"id": "datetime!"}, ("id",), "has to be an integer, CHAR or VARCHAR"),
         ({"id": "binary(16)!"}, ("id",), "has to be an integer, CHAR or VARCHAR"),
+        ({"id": "varchar(256)!"}, ("id",), "the queue takes keys of up to 255 characters"),
     ],
 )
 def test_a_key_that_cannot_be_used(columns: dict[str, str], primary_key: tuple[str, ...], told: str) -> None:

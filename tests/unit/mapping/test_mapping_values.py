@@ -39,6 +39,12 @@ FITTING: list[tuple[Callable[[Any], object], Any, object]] = [
     (values.plain_float, 1e16, "10000000000000000"),
     (values.plain_float, 1e-7, "0.0000001"),
     (values.plain_float, 0.5, "0.5"),
+    (values.single, 0.10000000149011612, 0.1),
+    (values.single, 139.69171142578125, 139.69171),
+    (values.single, 16777216.0, 16777216.0),
+    (values.single, 3.4028234663852886e38, 3.4028235e38),
+    (values.single, 0.1, 0.1),  # of a DOUBLE, as any other that a FLOAT can't hold
+    (values.single, 1e300, 1e300),
 ]
 
 UNFIT: list[tuple[Callable[[Any], object], Any]] = [
