@@ -1,9 +1,9 @@
-"""What bq-sync sends and receives for a row: `python -m bench.wire [--rows 5000] [--trickle-seconds 60]`.
+"""What bq-sync sends and receives for a row: `python -m bench.wire [--rows 20000] [--trickle-seconds 60]`.
 
 A private MariaDB and emulator for each way of writing, plain and compressed, with proxies in between that count: one
 before the emulator's REST, one before its gRPC, one before the database. First rows trickle, one a second at random
-times; then a backlog is carried. Then nothing happens: in the first minute connections that are no longer needed close,
-in the second nothing may be said at all.
+times; then a backlog is carried, as fast as it can be (beside others its batches would be smaller). Then nothing
+happens: in the first minute connections that are no longer needed close, in the second nothing may be said at all.
 
 Beside it stand the rows' own JSON, as BigQuery has them: one object a row, without its NULLs, JSON columns as JSON, a
 line each; plain, and compressed by zlib at level 6, the rows of each batch that was sent as one stream. Counted is what
@@ -103,7 +103,7 @@ class Rest:
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    made.add_argument("--rows", type=int, default=5_000, help="of the backlog")
+    made.add_argument("--rows", type=int, default=20_000, help="of the backlog")
     made.add_argument("--trickle-seconds", type=float, default=60.0)
     made.add_argument("--rest-seconds", type=float, default=60.0, help="of each of the two times without anything")
     made.add_argument("--interval", type=float, default=30.0, help="interval_seconds")
@@ -232,7 +232,7 @@ def _compressed(cases: Sequence[Case], kind: str) -> float:
 
 @contextmanager
 def _site(method: str, compression: str, interval: float) -> Iterator[tuple[Site, Lines]]:
-    settings = {"write_method": method, "compression": compression, "interval_seconds": interval}
+    settings = {"write_method": method, "compression": compression, "interval_seconds": interval, "database_share": 1}
     with (
         tempfile.TemporaryDirectory(prefix="bq-sync-wire-") as directory,
         site(Path(directory), retention_schedule="never", **settings) as measured,

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import TableSettings
-from database import old_rows, schema
+from database import age_columns, schema
 from database.age_columns import AgeColumns
 from database.catalogue import read_source_table
 from database.engine import Engines, connect_for_reading, connect_unpooled
@@ -124,7 +124,7 @@ FLAG, FLAG_KEY = "INDEX f (synced_to_bq)", "INDEX f (synced_to_bq, id)"
 def test_every_old_synced_row_is_found_once_by_any_index(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, key: str, indexes: list[str], walk: tuple[str, bool]
 ) -> None:
-    monkeypatch.setattr(old_rows, "WINDOW", 10)
+    monkeypatch.setattr(age_columns, "WINDOW", 10)
     world = make_world(create(key, "DATETIME", *indexes))
     assert (world.ages.walk.index, world.ages.walk.by_age) == walk
     spell = "seq" if key == "BIGINT" else "CONCAT('k', MOD(seq * 37, 100))"
@@ -148,7 +148,7 @@ def test_every_old_synced_row_is_found_once_by_any_index(
 def test_with_keys_in_order_the_walk_ends_at_the_first_young_rows(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(old_rows, "WINDOW", 10)
+    monkeypatch.setattr(age_columns, "WINDOW", 10)
     world = make_world(create("BIGINT", "DATETIME", FLAG))
     world.run("INSERT INTO logs SELECT seq, :young, 1, 1 FROM seq_1_to_100", young=LATELY)
     assert world.rows.old(CUTOFF, None, 7).next is None
