@@ -80,17 +80,17 @@ class OtherWork:
             counted = self._counted()
         except SQLAlchemyError:
             return  # whoever needs the database hears of it soon enough
-        if self._looks and now - self._looks[-1].at > WINDOW_SECONDS:
-            self._looks.clear()  # nobody asked for long: it isn't known any more
-        if not self._looks:
-            self._there_until = self._next_look
-        else:
-            first = self._looks[0]
-            # At least so many: ours that are on their way may be counted there already, or not yet.
-            others = (counted - self._sent) - (first.counted - first.sent)
-            if others >= OTHERS_PER_SECOND * max(WINDOW_SECONDS, now - first.at):
-                self._there_until = now + STAY_SECONDS
+        if self._looks and self._are_seen_since(self._looks[0], now, counted):
+            self._there_until = now + STAY_SECONDS
+        elif not self._looks or now - self._looks[-1].at > WINDOW_SECONDS:
+            self._there_until = self._next_look  # nobody has asked for long: who came meanwhile isn't known yet
+            self._looks.clear()
         self._looks.append(_Look(now, counted, before))
+
+    def _are_seen_since(self, look: "_Look", now: float, counted: int) -> bool:
+        # At least so many: ours that are on their way may be counted there already, or not yet.
+        others = (counted - self._sent) - (look.counted - look.sent)
+        return others >= OTHERS_PER_SECOND * max(WINDOW_SECONDS, now - look.at)
 
     def _counted(self) -> int:
         with self._engine.connect() as connection:

@@ -54,6 +54,14 @@ def test_others_that_begin_after_a_long_quiet_time_are_there_at_once(world: Worl
     assert world.others()
 
 
+def test_others_that_went_on_while_nobody_asked_are_there_at_once_and_stay(world: World) -> None:
+    world.pass_time(10)
+    world.run(world.theirs, int(10 * OTHERS_PER_SECOND))
+    assert world.others()
+    world.pass_time(STAY_SECONDS / 2)
+    assert world.others()
+
+
 @pytest.mark.parametrize(
     "statement",
     [
