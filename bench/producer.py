@@ -162,9 +162,10 @@ def _toucher(connection: "pymysql.Connection[Any]", keys: tuple[int, int]) -> Ca
     random, cursor = Random(3), connection.cursor()
 
     def act() -> Commit:
-        key = random.randint(*keys)
+        # Another value each time: one that is there already would cost nothing.
+        key, more = random.randint(*keys), random.randint(1, 99)
         began = time.monotonic()
-        cursor.execute(f"UPDATE {TABLE} SET severity = {random.randrange(100)} WHERE id = {key}")  # noqa: S608  ours
+        cursor.execute(f"UPDATE {TABLE} SET severity = (severity + {more}) MOD 100 WHERE id = {key}")  # noqa: S608  ours
         return Commit(began, time.monotonic(), key)
 
     return act
