@@ -30,6 +30,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt enqueuer/pyproject.toml $(wildcard enqueuer/bq_sync_enqueuer/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "bq-sync needs Python 3.11 or newer: name one, as in make PYTHON=python3.12 install"; exit 1; }
+	@echo "installing about 100 packages into .venv: a minute or so"
 	@$(call NEW_VENV,.venv)
 	$(BIN)/pip install --quiet --constraint constraints.txt ./enqueuer --editable '.[dev]'
 	@touch $@

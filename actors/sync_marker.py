@@ -31,6 +31,8 @@ from delivery.ledger import Ledger
 from delivery.settle import settle
 from delivery.throttle import Throttle
 
+NAMED = 5  # rows that a line of the log names
+
 Work = BatchAppended | RowsDecided | Flush | Drain
 
 
@@ -149,7 +151,8 @@ class SyncMarker(PipelineActor):
                 self.upstream.tell(RowsSettled(rows, len(rows), batch_id, arrived=arrival is not None))
             case RowsDecided(rows, outcome, reason):
                 if reason is not None:
-                    self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), reason=reason)
+                    some = [row.key for row in rows[:NAMED] if row.key is not None]
+                    self._log.warning("rows not sent", outcome=outcome.value, rows=len(rows), some=some, reason=reason)
                 self._measures.rows_settled(outcome, len(rows))
                 self.upstream.tell(RowsSettled(rows))
             case Flush(command_id):
