@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from config.settings import TableSettings
-from database.source_columns import SourceColumns
+from database.source_columns import TRUE, SourceColumns
 from database.walk import PRIMARY, Walk, index_of
 from delivery.old_rows import Position
 from mapping.schema import SourceTable
@@ -18,9 +18,6 @@ UNSET = datetime(2000, 1, 1, tzinfo=UTC)
 
 WINDOW = 5_000  # rows of an index that one statement reads at most, of which those that qualify are taken
 LOOKED_AT = 10_000  # rows of those that stay
-
-TRUE: ColumnElement[Any] = literal_column("1")
-FALSE: ColumnElement[Any] = literal_column("0")
 
 
 class AgeColumns:

@@ -8,13 +8,12 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, in
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import TableSettings
-from database.age_columns import TRUE
 from database.commands import read_following
 from database.counting import count
 from database.failures import explain
 from database.in_lists import chunks
 from database.schema import batch, queue
-from database.source_columns import SourceColumns
+from database.source_columns import TRUE, SourceColumns
 from database.walk import PRIMARY, Walk, index_of
 from delivery.backfill import Selection, Stretch
 from delivery.backfill_report import Fate, Total

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select
 from sqlalchemy.exc import DBAPIError
 
-from database.age_columns import FALSE, TRUE, AgeColumns
+from database.age_columns import AgeColumns
 from database.in_lists import chunks
 from database.referring import how_to_grant
 from database.schema import queue
+from database.source_columns import FALSE, TRUE
 from delivery.ledger import ItemStatus
 from delivery.old_rows import Deleted, RetentionError
 from delivery.retention_report import Refusal

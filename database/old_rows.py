@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, and_, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.age_columns import FALSE, AgeColumns
+from database.age_columns import AgeColumns
 from database.cleaning import Leftovers, OwnTables
 from database.delete_rows import RowDeletion
 from database.engine import Engines
@@ -18,6 +18,7 @@ from database.leases import begin
 from database.referring import delete_triggers, lacks_delete, referring_keys
 from database.schema import batch, queue
 from database.sent_rows import unpack
+from database.source_columns import FALSE
 from delivery.lease import Lease
 from delivery.ledger import BatchState, ItemStatus
 from delivery.old_rows import (

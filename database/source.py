@@ -27,7 +27,7 @@ from database.failures import explain
 from database.in_lists import chunks
 from database.lenient import lenient
 from database.schema import batch, queue
-from database.source_columns import SourceColumns
+from database.source_columns import FALSE, SourceColumns
 from database.wire_types import wire_type
 from delivery.ledger import OPEN, ItemStatus
 from delivery.rows import Key
@@ -39,7 +39,6 @@ TIMED_AT_ONCE = 50  # rows of a large page whose age is told: a zone costs more 
 BESIDE = 2  # columns of what `rows` selects stand before those that are read: flag and settling
 SOME = 10  # open batches that are told of
 
-_FALSE: ColumnElement[Any] = literal_column("0")
 _AGE = func.timestampdiff(literal_column("SECOND"), queue.c.created_at, literal_column("CURRENT_TIMESTAMP(6)"))
 _SENT = and_(queue.c.sync_status == ItemStatus.COMPLETED, queue.c.batch_id.is_not(None))
 
@@ -193,9 +192,9 @@ class SqlSource:
     def _select_rows(self) -> Select[Any]:
         flag = self._columns.flag
         # Compared by the server, since a BIT arrives as bytes, of which b"\x00" too is true.
-        synced = literal_column("NULL") if flag is None else flag != _FALSE
+        synced = literal_column("NULL") if flag is None else flag != FALSE
         young = self._columns.settling()
-        settling = _FALSE if young is None else young
+        settling = FALSE if young is None else young
         return select(synced, settling, *self._read_columns).select_from(self._columns.table)
 
     @property

@@ -27,7 +27,8 @@ from mapping.schema import SourceColumn, SourceTable
 
 SHORTEST_RUN = 4  # consecutive keys that are worth a BETWEEN of their own
 
-_FALSE: ColumnElement[Any] = literal_column("0")
+TRUE: ColumnElement[Any] = literal_column("1")
+FALSE: ColumnElement[Any] = literal_column("0")
 
 
 class SourceColumns:
@@ -58,7 +59,7 @@ class SourceColumns:
         """What holds for rows that the flag path finds; None for a table without flag."""
         if self.flag is None:
             return None
-        unsynced = self.flag == _FALSE
+        unsynced = self.flag == FALSE
         young = self.settling()
         return unsynced if young is None else and_(unsynced, or_(young.is_(None), ~young))
 

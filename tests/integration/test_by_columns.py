@@ -269,30 +269,31 @@ def test_what_only_mariadb_takes_for_a_text_is_read_row_by_row(engine: Engine) -
         assert source.waiting_by_columns(range(1, FEWEST_ROWS + 1)) is None
 
 
+@contextmanager
+def short_answers(engine: Engine) -> Iterator[None]:
+    """Of new connections: the server makes no value of over 1 KB meanwhile."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")
+
+
 def test_keys_whose_text_was_cut_are_read_one_by_one(engine: Engine) -> None:
     with source_of(engine, LOGS, ["id", "label"]) as source:
         fill(engine, 2000)
-        with engine.begin() as connection:
-            connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
-        try:
+        with short_answers(engine):
             assert source.waiting_keys(None, 2000) == list(range(1, 2001))
-        finally:
-            with engine.begin() as connection:
-                connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")
 
 
 def test_a_page_of_which_not_even_the_lengths_fit_into_an_answer_is_too_long(engine: Engine) -> None:
     with source_of(engine, LOGS, ["id", "label"]) as source:
         fill(engine, 2000)
-        with engine.begin() as connection:
-            connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 1024")
-        try:
-            with pytest.raises(PageTooLong) as raised:
-                source.waiting_by_columns(range(1, 2001))
-            assert raised.value.rows == 2000
-        finally:
-            with engine.begin() as connection:
-                connection.exec_driver_sql("SET GLOBAL max_allowed_packet = 16777216")
+        with short_answers(engine), pytest.raises(PageTooLong) as raised:
+            source.waiting_by_columns(range(1, 2001))
+        assert raised.value.rows == 2000
 
 
 def test_keys_that_are_texts_are_spelled_as_the_database_does(engine: Engine) -> None:
