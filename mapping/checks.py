@@ -4,11 +4,11 @@ import difflib
 import re
 from collections.abc import Collection, Iterator
 
+from bq_sync_enqueuer.enqueuer import RECORD_ID_LENGTH
+
 from config.settings import TableSettings
 from mapping.schema import BigQueryTable, SourceColumn, SourceTable
 from mapping.values import TYPES
-
-LONGEST_KEY = 255  # of bq_sync_queue.record_id, in characters
 
 _DECLARED = re.compile(r"\((\d+)\)")  # how long a text may be
 _AGES = {"datetime", "timestamp", "date"}
@@ -67,10 +67,10 @@ def _key_problems(settings: TableSettings, source: SourceTable) -> Iterator[str]
     if not (key.is_integer or key.is_string):
         yield f"the primary key {key.name} is of type {key.column_type}: it has to be an integer, CHAR or VARCHAR"
     declared = _DECLARED.search(key.column_type)
-    if key.is_string and declared is not None and int(declared[1]) > LONGEST_KEY:
+    if key.is_string and declared is not None and int(declared[1]) > RECORD_ID_LENGTH:
         yield (
-            f"the primary key {key.name} is of type {key.column_type}: the queue takes keys of up to {LONGEST_KEY}"
-            f" characters: if all are shorter, make it a VARCHAR({LONGEST_KEY})"
+            f"the primary key {key.name} is of type {key.column_type}: the queue takes keys of up to {RECORD_ID_LENGTH}"
+            f" characters: if all are shorter, make it a VARCHAR({RECORD_ID_LENGTH})"
         )
 
 
